@@ -124,7 +124,7 @@ async function sendAll(store: QueueStore, perPost: number, tells: boolean): Prom
   let [post, after] = [0, 0];
   let onItsWay: readonly Row[] = [];
   for (;;) {
-    const { rows } = await store.read('add', after, Number.MAX_SAFE_INTEGER, 2_000);
+    const rows = await store.read('add', after, Number.MAX_SAFE_INTEGER, 2_000);
     if (rows.length === 0) break;
     after = rows.at(-1)!.seq;
     for (let from = 0; from < rows.length; from += perPost) {

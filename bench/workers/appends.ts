@@ -25,7 +25,7 @@ const rowsPerPage = 2_000;
 async function readAll(store: QueueStore, pageMs: number[]): Promise<void> {
   for (let after = 0; ;) {
     const startedMs = nowMs();
-    const { rows } = await store.read('add', after, Infinity, rowsPerPage);
+    const rows = await store.read('add', after, Infinity, rowsPerPage);
     const last = rows.at(-1);
     if (last === undefined) return;
     pageMs.push(nowMs() - startedMs);

@@ -99,13 +99,13 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
     reports,
     takesOneMore,
     isStuck,
+    someSendable: () => scheduler.someSendable,
     askTurn: turns.ask,
     failed: storeFailed,
   });
   const producer = new Producer(common, loader);
   const deleter: Deleter = new Deleter({
     store,
-    commitBuffer,
     readAhead,
     pendingUsers,
     producer,

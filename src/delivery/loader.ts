@@ -8,7 +8,7 @@ import type { CommitBuffer } from './commit-buffer';
 import type { Common } from './engine-options';
 import { Item } from './pending/item';
 import type { PendingUsers } from './pending/pending-users';
-import type { ReadAhead, ReadPage } from './pending/read-ahead';
+import type { ReadAhead, RowsRead } from './pending/read-ahead';
 import type { User } from './pending/user';
 import type { MessageEnd, PendingMessage } from './pending-messages';
 import type { Appender, Submission, Taken } from './producer';
@@ -39,6 +39,7 @@ export interface LoaderParts {
   /** See `partsOf`. */
   readonly takesOneMore: () => boolean;
   readonly isStuck: () => boolean;
+  readonly someSendable: () => boolean;
   readonly askTurn: () => void;
   readonly failed: (error: unknown) => void;
 }
@@ -50,8 +51,8 @@ export class Loader implements Appender<InCommit> {
   private startedWith = 0;
   /** What was appended to a log that several processes share, for the next turn; rows are null when they must be read. */
   private readonly fresh: { readonly lastSeq: number; readonly rows: readonly FreshRow[] | null }[] = [];
-  /** Pages for the next turn. */
-  private pages: ReadPage[] = [];
+  /** Rows for the next turn. */
+  private rowsRead: RowsRead[] = [];
   /** Of nodes that closed without a durable store: the last number that is discarded. */
   private readonly abandoned = new Map<string, number>();
 
@@ -67,7 +68,6 @@ export class Loader implements Appender<InCommit> {
     this.startedWith = takes ? lastSeq : Infinity;
     this.parts.reports.taken(waiting);
     this.parts.pendingUsers.queuedChars += bodyChars;
-    this.parts.pendingUsers.tombstonesMade = lastSeq > 0;
   }
 
   /** The log has rows up to this number, of which nothing is known here. False when that is no news. */
@@ -127,9 +127,9 @@ export class Loader implements Appender<InCommit> {
   }
 
   append(row: NewRow, entry: CheckedEntry, { state, pendingMessage, nowMs }: Taken<InCommit>): void {
-    this.parts.commitBuffer.appended(row);
     this.parts.pendingUsers.queuedChars += row.body.length;
     const item = this.admit(row, entry, pendingMessage, nowMs);
+    this.parts.commitBuffer.appended(item === null ? { ...row, cold: true } : row);
     if (item === null) state.charsOnDisk += row.body.length;
     else state.items.push(item);
   }
@@ -178,24 +178,24 @@ export class Loader implements Appender<InCommit> {
 
   // ── Rows of the log ─────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Requests the pages that are due. */
+  /** Requests the rows that are due. */
   requestRows(): void {
-    const { readAhead, askTurn, failed, isStuck } = this.parts;
-    const arrived = (read: ReadPage): void => {
-      this.pages.push(read);
+    const { readAhead, askTurn, failed, isStuck, someSendable } = this.parts;
+    const arrived = (read: RowsRead): void => {
+      this.rowsRead.push(read);
       askTurn();
     };
-    readAhead.request(arrived, failed, isStuck());
+    readAhead.request(arrived, failed, isStuck(), someSendable());
   }
 
-  /** Whether pages have arrived since the last turn. */
+  /** Whether rows have arrived since the last turn. */
   get hasRows(): boolean {
-    return this.pages.length > 0;
+    return this.rowsRead.length > 0;
   }
 
   /** What has arrived and what was appended since the last turn. */
   takeRows(nowMs: number): void {
-    for (const read of this.pages.splice(0)) this.takePage(read, nowMs);
+    for (const read of this.rowsRead.splice(0)) this.takeRead(read, nowMs);
     this.takeAppended(nowMs);
   }
 
@@ -210,31 +210,41 @@ export class Loader implements Appender<InCommit> {
     }
   }
 
-  private takePage(read: ReadPage, nowMs: number): void {
+  private takeRead(read: RowsRead, nowMs: number): void {
+    const { readAhead, pendingUsers } = this.parts;
+    const { older } = readAhead;
     const touched = new Set<User>();
-    for (const row of read.page.rows) {
-      const user = this.takeRow(row, nowMs);
-      if (user !== null) touched.add(user);
+    if (read.kind === 'page') {
+      for (const row of read.rows) this.takeRow(row, null, touched, nowMs);
+      readAhead.admitted(read);
+    } else {
+      for (const { lookup, rows } of read.found) {
+        if (!older.isWanted(lookup)) continue;
+        for (const row of rows) this.takeRow(row, lookup.user, touched, nowMs);
+      }
+      for (const user of older.admitted(read)) touched.add(user);
     }
-    const tombstones = read.page.tombstones
-      .map((row) => this.itemOf(row, nowMs))
-      .filter((item) => item !== null);
-    this.parts.readAhead.admitted(read);
-    this.parts.pendingUsers.admitTombstones(tombstones, touched, nowMs);
+    pendingUsers.rowsRead(touched, nowMs);
   }
 
-  private takeRow(row: Row, nowMs: number): User | null {
-    if (this.parts.pendingUsers.deletions.hasRowEnded(row.seq)) return null;
+  /** `whose`: whose rows were looked for by the hash; null for any. */
+  private takeRow(row: Row, whose: User | null, touched: Set<User>, nowMs: number): void {
+    const { readAhead, pendingUsers } = this.parts;
+    if (!readAhead.isNew(row)) return;
     const item = this.itemOf(row, nowMs);
-    if (item === null) return null;
-    this.parts.pendingUsers.count(item);
-    const user = this.parts.pendingUsers.add(item, row.userHash);
-    if (this.isAbandoned(row)) this.parts.pendingUsers.discard(item);
-    return user;
+    if (item === null) {
+      readAhead.rowEnded(row.lane, row.seq);
+      return;
+    }
+    const { userKey } = item.entry;
+    if ((whose !== null && whose.key !== userKey) || pendingUsers.has(userKey, row.seq)) return;
+    pendingUsers.count(item);
+    touched.add(pendingUsers.add(item, row.userHash));
+    if (this.isAbandoned(row)) pendingUsers.discard(item);
   }
 
   /** An entry as it was taken, read back from its row. A damaged row is set aside as rejected. */
-  itemOf(row: Row, nowMs: number): Item | null {
+  private itemOf(row: Row, nowMs: number): Item | null {
     let entry: CheckedEntry;
     try {
       entry = parseBody(row.body);

@@ -133,7 +133,6 @@ export class Turns {
         this.unsettled.settled(post.number);
       }
       this.parts.loader.takeRows(nowMs);
-      this.parts.pendingUsers.pagesDone(this.parts.loader.lastSeq);
       this.parts.deleter.turn(nowMs);
       this.take();
     } else if (this.trouble !== null) {
@@ -296,8 +295,8 @@ export class Turns {
   private takeDue(nowMs: number): void {
     this.parts.logins.expireWaits(nowMs);
     this.parts.warmUps.forgetOver(nowMs);
-    // Nothing is older than the first number, so this tells the store nothing; it only shows whether it works.
-    if (this.trouble !== null && nowMs >= this.retryAtMs) this.parts.commitBuffer.dropTombstonesThrough(1);
+    // No post has this number, so this tells the store nothing; it only shows whether it works.
+    if (this.trouble !== null && nowMs >= this.retryAtMs) this.parts.commitBuffer.settle(0);
     if (this.flushAsked) {
       this.flushAsked = false;
       this.parts.circuitBreaker.openNow();

@@ -9,11 +9,10 @@ export type {
   NewRow,
   Opened,
   QueueStore,
-  Page,
   Row,
   RowState,
   Source,
-  UserRows,
+  UserRange,
 } from '../queue/store';
 export { SqliteStore } from '../queue/sqlite/sqlite-store';
 export { systemClock, type Clock } from '../clock';

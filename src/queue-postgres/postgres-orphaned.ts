@@ -43,8 +43,7 @@ export function placeOf({ url, tls }: OrphanedOptions): DatabasePlace | null {
   }
 }
 
-/** Fits into the time of a call even if all of it must be read from disk. */
-const rowsPerSearch = 50_000;
+const rowsPerPage = 2_000;
 const outcomesPerSearch = 50;
 const rowsPerDelete = 5_000;
 
@@ -92,18 +91,18 @@ export function eraseFrom(
   outcomesWithout: OutcomesWithout,
 ): Promise<number> {
   return withLine(options, named(schema), async (run, address) => {
-    const hashes = userKeys.map(hashUserKey);
-    const { lookedAt, rowsOf } = postgresSql(schema, false);
+    const { rowsOf } = postgresSql(schema, false);
     let waiting = 0;
-    for (let after = 0; ;) {
-      const [looked] = await run<{ last: number | null }>(lookedAt, [after, rowsPerSearch]);
-      const last = looked?.last ?? null;
-      if (last === null) break;
-      const found = await run<{ seq: number; body: string }>(rowsOf, [after, last, hashes]);
-      const seqs = found.filter(({ body }) => isBodyOf(userKeys, body)).map(({ seq }) => seq);
-      if (seqs.length > 0)
-        waiting += (await removeUnused(run, address, schema, 'SELECT unnest($1::bigint[])', [seqs])).waiting;
-      after = last;
+    for (const hash of userKeys.map(hashUserKey)) {
+      for (let after = 0; after < Infinity;) {
+        const range = [[hash], [after], [Number.MAX_SAFE_INTEGER], rowsPerPage];
+        const found = await run<{ seq: number; body: string }>(rowsOf, range);
+        const seqs = found.filter(({ body }) => isBodyOf(userKeys, body)).map(({ seq }) => seq);
+        if (seqs.length > 0)
+          waiting += (await removeUnused(run, address, schema, 'SELECT unnest($1::bigint[])', [seqs]))
+            .waiting;
+        after = found.length < rowsPerPage ? Infinity : found.at(-1)!.seq;
+      }
     }
     await eraseFromOutcomes(run, address, schema, (text) => outcomesWithout(text, userKeys));
     const asked = `DELETE FROM ${schema}.deletion WHERE user_keys && $1::text[]`;

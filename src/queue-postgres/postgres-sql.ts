@@ -7,7 +7,7 @@
 // (https://www.postgresql.org/docs/current/transaction-iso.html, 13.2.1). So every deciding condition is in the
 // WHERE of the locked row.
 
-import { logSql } from '../queue/log-sql';
+import { bucketOf, logSql } from '../queue/log-sql';
 import { aliveMs } from '../queue/shared-log';
 
 /**
@@ -43,20 +43,30 @@ export function postgresSql(schema: string, notifies: boolean) {
     byIndex: () => '',
     at: (place) => `$${place}`,
     columns: '*',
-    isOneOf: (column, place) => `${column} = ANY($${place}::bigint[])`,
   });
   const notify = (news: string): string => (notifies ? `pg_notify('${schema}', ${news})` : 'NULL');
-  const page = (read: string): string => `
-    WITH page AS MATERIALIZED (${read}), tombstones AS (
-      SELECT * FROM ${schema}.entry
-      WHERE state = 1 AND "user" IN (SELECT "user" FROM page) AND seq > (SELECT min(seq) FROM page)
-    )
-    SELECT ${columns} FROM (SELECT * FROM page UNION ALL SELECT * FROM tombstones) AS found ORDER BY seq`;
+  const isIts = `${bucketOf('seq')} = n AND "user" = whose AND seq > after_seq`;
+  const page = (read: string): string => `SELECT ${columns} FROM (${read}) AS page ORDER BY seq`;
   return {
     readAdds: page(shared.readAdds),
     readRemovals: page(shared.readRemovals),
-    lookedAt: `SELECT last::float8 AS last, count::float8 AS count FROM (${shared.lookedAt}) AS found`,
-    rowsOf: `SELECT ${columns} FROM (${shared.rowsOf}) AS found ORDER BY seq`,
+    /**
+     * Parameters: 1 hashes, 2 and 3 numbers after and through which, 4 limit of rows for each; `place`: of the range,
+     * from 1. Looks into bucket after bucket until it has enough.
+     */
+    rowsOf: `
+      SELECT place::float8 AS place, ${columns}
+      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS range (whose, after_seq, through_seq, place)
+      CROSS JOIN LATERAL (
+        WITH RECURSIVE bucket (n, found) AS (
+          SELECT ${bucketOf(`greatest(after_seq, (${shared.firstSeq}) - 1)`)}, 0::bigint
+          UNION ALL
+          SELECT n + 1, found + (SELECT count(*) FROM ${schema}.entry WHERE ${isIts})
+          FROM bucket WHERE n <= ${bucketOf(`least(through_seq, (${shared.lastSeq}))`)} AND found < $4::bigint
+        )
+        SELECT entry.* FROM bucket JOIN ${schema}.entry ON ${isIts} AND seq <= through_seq ORDER BY seq LIMIT $4::bigint
+      ) AS entry
+      ORDER BY place, entry.seq`,
     getMeta: shared.getMeta,
     setMeta: shared.setMeta,
     replaceMeta: `
@@ -256,10 +266,8 @@ export interface CommitParts {
   /** The lease's commit count before it. */
   readonly commits: number;
   readonly remove: readonly number[];
-  /** New states of rows that stay. */
-  readonly states: readonly (readonly [seq: number, state: number])[];
-  /** Deletes tombstones up to this number, except those among `states`. */
-  readonly dropTombstonesThrough: number | null;
+  /** Rows that stay, to be sent again. */
+  readonly repeat: readonly number[];
   /** Requests that must not have a record yet. */
   readonly mustBeNew: readonly number[];
   readonly begin: readonly {
@@ -296,40 +304,23 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
     `held AS (UPDATE ${schema}.lease SET commits = commits + 1 WHERE id = 1 AND ${holds} AND ${isNext} ${noneInFlight} RETURNING 1 AS one)`,
   ];
   const ended: string[] = [];
-  const chars: string[] = [];
+  let chars = '';
   if (commit.remove.length > 0) {
     const seqs = at(commit.remove, 'bigint[]');
     parts.push(
       `removed AS (DELETE FROM ${schema}.entry WHERE seq = ANY(${seqs}) AND ${isHeld} RETURNING state, chars)`,
     );
     ended.push('SELECT count(*) FROM removed WHERE state = 0');
-    chars.push('SELECT coalesce(sum(chars), 0) FROM removed');
+    chars = ', chars = chars - (SELECT coalesce(sum(chars), 0) FROM removed)';
   }
-  const seqsOfStates = commit.states.map(([seq]) => seq);
-  if (commit.states.length > 0) {
-    const states = at(
-      commit.states.map(([, state]) => state),
-      'smallint[]',
-    );
+  if (commit.repeat.length > 0) {
     parts.push(
-      `changed AS (
-        UPDATE ${schema}.entry SET state = new.state
-        FROM unnest(${at(seqsOfStates, 'bigint[]')}, ${states}) AS new (seq, state)
-          JOIN ${schema}.entry AS old ON old.seq = new.seq AND old.state <> new.state
-        WHERE entry.seq = old.seq AND ${isHeld} RETURNING old.state
+      `repeated AS (
+        UPDATE ${schema}.entry SET state = 1
+        WHERE seq = ANY(${at(commit.repeat, 'bigint[]')}) AND state = 0 AND ${isHeld} RETURNING seq
       )`,
     );
-    ended.push('SELECT count(*) FROM changed WHERE state = 0');
-  }
-  if (commit.dropTombstonesThrough !== null) {
-    const kept = at([...commit.remove, ...seqsOfStates], 'bigint[]');
-    parts.push(
-      `dropped AS (
-        DELETE FROM ${schema}.entry WHERE state = 1 AND seq <= ${at(commit.dropTombstonesThrough, 'bigint')}
-          AND seq <> ALL(${kept}) AND ${isHeld} RETURNING chars
-      )`,
-    );
-    chars.push('SELECT coalesce(sum(chars), 0) FROM dropped');
+    ended.push('SELECT count(*) FROM repeated');
   }
   if (commit.begin.length > 0) {
     const [posts, users] = [commit.begin.map(({ post }) => post), commit.begin.map((mark) => mark.users)];
@@ -360,12 +351,11 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
       `settled AS (DELETE FROM ${schema}.flight WHERE post = ANY(${at(commit.settle, 'bigint[]')}) AND ${isHeld})`,
     );
   }
-  const sums = [
-    ended.length === 0 ? null : `waiting = waiting - ${ended.map((sum) => `(${sum})`).join(' - ')}`,
-    chars.length === 0 ? null : `chars = chars - ${chars.map((sum) => `(${sum})`).join(' - ')}`,
-  ].filter((sum) => sum !== null);
-  if (sums.length > 0) {
-    parts.push(`summed AS (UPDATE ${schema}.total SET ${sums.join(', ')} WHERE id = 1 AND ${isHeld})`);
+  if (ended.length > 0) {
+    const waiting = ended.map((sum) => `(${sum})`).join(' - ');
+    parts.push(
+      `summed AS (UPDATE ${schema}.total SET waiting = waiting - ${waiting}${chars} WHERE id = 1 AND ${isHeld})`,
+    );
   }
   let told = '';
   if (commit.outcomes.length > 0) {

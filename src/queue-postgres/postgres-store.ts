@@ -10,15 +10,14 @@ import type {
   RecoveredRecord,
   Opened,
   QueueStore,
-  Page,
   Row,
-  UserRows,
+  UserRange,
 } from '../queue/store';
 import type { Database } from './postgres-database';
 import { CallError, toPostgresError } from './postgres-errors';
 import type { Line } from './postgres-line';
 import type { CommitParts } from './postgres-sql';
-import { lanesByCode, stateCodes, statesByCode } from '../queue/row-codes';
+import { lanesByCode, statesByCode } from '../queue/row-codes';
 
 /** Interval of tries while the result of a commit is unknown. */
 const lookAgainMs = 250;
@@ -67,29 +66,35 @@ export class PostgresStore implements QueueStore {
     });
   }
 
-  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<readonly Row[]> {
     return this.#call(async (line) => {
       const { readAdds, readRemovals } = this.database.sql;
       const values = [whole(afterSeq), whole(throughSeq), whole(limit)];
-      const found = await this.#rows(line, lane === 'add' ? readAdds : readRemovals, values);
-      return {
-        rows: found.filter(({ state }) => state !== 'tombstone'),
-        tombstones: found.filter(({ state }) => state === 'tombstone'),
-      };
+      const found = await this.database.run<EntryRecord>(
+        line,
+        lane === 'add' ? readAdds : readRemovals,
+        values,
+      );
+      return this.#rowsOf(line, found);
     });
   }
 
-  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+  rowsOfUsers(ranges: readonly UserRange[], limit: number): Promise<readonly (readonly Row[])[]> {
     return this.#call(async (line) => {
-      const { lookedAt, rowsOf } = this.database.sql;
-      const [looked] = await this.database.run<{ last: number | null; count: number }>(line, lookedAt, [
-        whole(afterSeq),
-        whole(limit),
-      ]);
-      const last = looked?.last ?? null;
-      if (looked === undefined || last === null) return { rows: [], throughSeq: null };
-      const rows = await this.#rows(line, rowsOf, [whole(afterSeq), last, userHashes]);
-      return { rows, throughSeq: looked.count < limit ? null : last };
+      const found = await this.database.run<EntryRecord & { readonly place: number }>(
+        line,
+        this.database.sql.rowsOf,
+        [
+          ranges.map(({ userHash }) => userHash),
+          ranges.map(({ afterSeq }) => whole(afterSeq)),
+          ranges.map(({ throughSeq }) => whole(throughSeq)),
+          whole(limit),
+        ],
+      );
+      const rows = await this.#rowsOf(line, found);
+      const lists = ranges.map((): Row[] => []);
+      rows.forEach((row, at) => lists[found[at]!.place - 1]!.push(row));
+      return lists;
     });
   }
 
@@ -188,15 +193,9 @@ export class PostgresStore implements QueueStore {
 
   /** Combines all parts of a commit about the same number; later parts take precedence. */
   #partsOf(commit: Commit): CommitParts {
-    const through = commit.dropTombstonesThrough ?? null;
-    const states = new Map<number, number>();
-    for (const seq of commit.tombstone ?? []) states.set(seq, stateCodes.tombstone);
-    for (const seq of commit.repeat ?? []) states.set(seq, stateCodes.repeat);
     const remove = new Set(commit.remove);
-    for (const [seq, state] of states) {
-      if (state === stateCodes.tombstone && through !== null && seq <= through) remove.add(seq);
-    }
-    for (const seq of remove) states.delete(seq);
+    const repeat = new Set(commit.repeat);
+    for (const seq of remove) repeat.delete(seq);
     const settle = new Set(commit.settle);
     const { time } = this.database;
     const unknown = new Map(
@@ -210,8 +209,7 @@ export class PostgresStore implements QueueStore {
       epoch: this.epoch,
       commits: this.#commits,
       remove: [...remove],
-      states: [...states],
-      dropTombstonesThrough: through,
+      repeat: [...repeat],
       mustBeNew: [...beginning],
       begin: begin
         .filter(({ post }) => !settle.has(post))
@@ -226,8 +224,7 @@ export class PostgresStore implements QueueStore {
     };
   }
 
-  async #rows(line: Line, sql: string, values: readonly (number | readonly number[])[]): Promise<Row[]> {
-    const found = await this.database.run<EntryRecord>(line, sql, values);
+  async #rowsOf(line: Line, found: readonly EntryRecord[]): Promise<Row[]> {
     const instanceSources = await this.database.instanceSourcesOf(
       line,
       new Set(found.map(({ source }) => source)),

@@ -4,19 +4,15 @@ import { QueueError, type Commit } from './store';
 
 /** Whether the commit would change nothing. */
 export function isEmpty(commit: Commit): boolean {
-  return (
-    commit.dropTombstonesThrough === undefined &&
-    [
-      commit.append,
-      commit.remove,
-      commit.tombstone,
-      commit.repeat,
-      commit.begin,
-      commit.settle,
-      commit.unknown,
-      commit.outcomes,
-    ].every((part) => part === undefined || part.length === 0)
-  );
+  return [
+    commit.append,
+    commit.remove,
+    commit.repeat,
+    commit.begin,
+    commit.settle,
+    commit.unknown,
+    commit.outcomes,
+  ].every((part) => part === undefined || part.length === 0);
 }
 
 /** Sequence numbers must increase, because rows are read in their order. Throws a QueueError otherwise. */

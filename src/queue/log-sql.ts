@@ -8,31 +8,32 @@ export interface Dialect {
   /** Index hint for reading entries by number. */
   readonly byNumber: string;
   /** Index hint for this index; empty where the database chooses it without a hint. */
-  readonly byIndex: (index: 'entry_removal' | 'entry_tombstone') => string;
+  readonly byIndex: (index: 'entry_removal') => string;
   /** A parameter by its position, from 1. */
   readonly at: (place: number) => string;
   /** The columns of `entry` that form a row. */
   readonly columns: string;
-  /** Condition: the column's value is in the list that is the parameter at `place`. */
-  readonly isOneOf: (column: string, place: number) => string;
+}
+
+/**
+ * The index by user has buckets of 4,096 successive rows: within a bucket its pages stay in the cache while rows are
+ * appended. An index by user alone writes another page for each row.
+ */
+export function bucketOf(seq: string): string {
+  return `(${seq} >> 12)`;
 }
 
 /** Lanes and states are literals, so that the partial indexes are used. */
-export function logSql({ table, byNumber, byIndex, at, columns, isOneOf }: Dialect) {
+export function logSql({ table, byNumber, byIndex, at, columns }: Dialect) {
   const entry = table('entry');
-  const page = `state <> 1 AND seq > ${at(1)} AND seq <= ${at(2)} ORDER BY seq LIMIT ${at(3)}`;
+  const page = `seq > ${at(1)} AND seq <= ${at(2)} ORDER BY seq LIMIT ${at(3)}`;
   return {
     /** Numbers above the first parameter, up to the second; the third is the limit. */
     readAdds: `SELECT ${columns} FROM ${entry} ${byNumber} WHERE lane = 0 AND ${page}`,
     readRemovals: `SELECT ${columns} FROM ${entry} ${byIndex('entry_removal')} WHERE lane = 1 AND ${page}`,
     oldest: `SELECT taken_wall FROM ${entry} ${byNumber} WHERE state = 0 ORDER BY seq LIMIT 1`,
-    /** The last number of a search of so many rows above a number. */
-    lookedAt:
-      `SELECT max(seq) AS last, count(*) AS count FROM ` +
-      `(SELECT seq FROM ${entry} ${byNumber} WHERE seq > ${at(1)} ORDER BY seq LIMIT ${at(2)}) AS looked`,
-    rowsOf:
-      `SELECT ${columns} FROM ${entry} ${byNumber} ` +
-      `WHERE seq > ${at(1)} AND seq <= ${at(2)} AND ${isOneOf('"user"', 3)} ORDER BY seq`,
+    firstSeq: `SELECT min(seq) AS first FROM ${entry}`,
+    lastSeq: `SELECT max(seq) AS last FROM ${entry}`,
     getMeta: `SELECT value FROM ${table('meta')} WHERE key = ${at(1)}`,
     setMeta:
       `INSERT INTO ${table('meta')} (key, value) VALUES (${at(1)}, ${at(2)}) ` +

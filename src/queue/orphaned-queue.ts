@@ -42,7 +42,6 @@ export type TakeMoved = (rows: readonly Row[]) => Promise<MovedRows>;
 type Secrets = EncryptionOptions['secrets'];
 
 const rowsPerPage = 2_000;
-const rowsPerSearch = 20_000;
 
 export function lookAt(path: string): OrphanedQueue {
   return withLog(path, (log) => {
@@ -64,7 +63,7 @@ export async function moveAway(queue: QueueStore, account: string, take: TakeMov
     const busy = usersInFlight(recovered);
     for (let after = 0; after !== Infinity;) {
       const pages: (readonly Row[])[] = [];
-      for (const lane of lanes) pages.push((await queue.read(lane, after, Infinity, rowsPerPage)).rows);
+      for (const lane of lanes) pages.push(await queue.read(lane, after, Infinity, rowsPerPage));
       // A full page may be followed by rows of its lane that precede the last row of the other lane.
       const ends = pages.filter(({ length }) => length === rowsPerPage).map((rows) => rows.at(-1)!.seq);
       const through = Math.min(Infinity, ...ends);
@@ -113,15 +112,17 @@ export async function purge(path: string): Promise<number> {
 export async function erase(path: string, secrets: Secrets, userKeys: readonly string[]): Promise<number> {
   const log = open(path, secrets);
   try {
-    const hashes = userKeys.map(hashUserKey);
     let waiting = 0;
-    for (let after: number | null = 0; after !== null;) {
-      const { rows, throughSeq } = log.rowsOfUsers(hashes, after, rowsPerSearch);
-      const its = rows.filter((row) => isBodyOf(userKeys, row.body));
-      if (its.length > 0) log.commit({ remove: its.map(({ seq }) => seq) });
-      waiting += its.filter(({ state }) => state === 'waiting').length;
-      after = throughSeq;
-      await nextTurn();
+    for (const userHash of userKeys.map(hashUserKey)) {
+      for (let afterSeq = 0; afterSeq < Infinity;) {
+        const range = { userHash, afterSeq, throughSeq: Infinity };
+        const rows = log.rowsOfUsers([range], rowsPerPage)[0]!;
+        const its = rows.filter((row) => isBodyOf(userKeys, row.body));
+        if (its.length > 0) log.commit({ remove: its.map(({ seq }) => seq) });
+        waiting += its.filter(({ state }) => state === 'waiting').length;
+        afterSeq = rows.length < rowsPerPage ? Infinity : rows.at(-1)!.seq;
+        await nextTurn();
+      }
     }
     return waiting;
   } finally {

@@ -4,7 +4,7 @@ import type { Lane, RowState } from './store';
 
 export const laneCodes = { add: 0, removal: 1 } as const satisfies Record<Lane, number>;
 export const lanesByCode = byCode(laneCodes);
-export const stateCodes = { waiting: 0, tombstone: 1, repeat: 2 } as const satisfies Record<RowState, number>;
+const stateCodes = { waiting: 0, repeat: 1 } as const satisfies Record<RowState, number>;
 export const statesByCode = byCode(stateCodes);
 
 function byCode<Name extends string>(codes: Readonly<Record<Name, number>>): readonly Name[] {

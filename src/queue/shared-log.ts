@@ -18,7 +18,7 @@ export interface Instance {
 }
 
 /** A row as an instance appends it; the store assigns its number. */
-export type SharedRow = Omit<NewRow, 'seq' | 'eventMonoMs'>;
+export type SharedRow = Omit<NewRow, 'seq' | 'eventMonoMs' | 'cold'>;
 
 /**
  * Rows that one instance appends in one transaction. The producer id `stream` and the batch sequence `number`

@@ -12,12 +12,10 @@ export const lanes: readonly Lane[] = ['removal', 'add'];
 
 /**
  * - `waiting`: pending.
- * - `tombstone`: ended, and kept because an older row of the same user is unread or open: it shows that a newer one was
- *   sent first. Never sent, never counted again.
- * - `repeat`: ended and reported, but to be sent again (after an ambiguous request that may still run). Read in order
- *   like a waiting row; never counted again.
+ * - `repeat`: ended and reported, but kept: it must be sent again after an ambiguous request that may still run, or after
+ *   an older row of its user that is open. Read in order like a waiting row; never counted again.
  */
-export type RowState = 'waiting' | 'tombstone' | 'repeat';
+export type RowState = 'waiting' | 'repeat';
 
 /** An outcome that the instance that appended the entry has to report. */
 export interface OutcomeRow {
@@ -57,9 +55,14 @@ export interface NewRow {
   readonly takenWallMs: number;
   /** The entry as JSON text (so without lone surrogates, which some stores cannot keep). */
   readonly body: string;
+  /**
+   * Whether the row is only in the store, not in memory: `rowsOfUsers` must find it. Once a store is opened again, it finds
+   * every row.
+   */
+  readonly cold?: boolean;
 }
 
-export interface Row extends NewRow {
+export interface Row extends Omit<NewRow, 'cold'> {
   readonly state: RowState;
   /** The instance that accepted it, in a shared queue (see shared-log.ts). */
   readonly instance?: string;
@@ -78,14 +81,10 @@ export interface InFlightRecord {
  */
 export interface Commit {
   readonly append?: readonly NewRow[];
-  /** Ended rows to keep as tombstones. */
-  readonly tombstone?: readonly number[];
-  /** Ended rows to send again. */
+  /** Ended rows to keep. */
   readonly repeat?: readonly number[];
   /** Ended rows to delete. Runs of successive numbers are deleted at once. */
   readonly remove?: readonly number[];
-  /** Deletes every tombstone with seq <= this. */
-  readonly dropTombstonesThrough?: number;
   /** Requests about to be sent. The commit fails if one of them already has a record. */
   readonly begin?: readonly InFlightRecord[];
   /** Requests that were ambiguous: each may run until `untilWallMs` (epoch ms). */
@@ -119,27 +118,16 @@ export interface Opened {
   readonly oldestTakenWallMs: number | null;
 }
 
-/** A page of rows in order of their numbers, with the tombstones of their users. */
-export interface Page {
-  readonly rows: readonly Row[];
-  /**
-   * Tombstones (any lane) whose userHash occurs in `rows` and whose seq is above the smallest seq in `rows`, in
-   * order.
-   */
-  readonly tombstones: readonly Row[];
-}
-
-/** Rows of some users, found by a scan of all rows. */
-export interface UserRows {
-  /** In order of their numbers, of any lane and state, including tombstones. */
-  readonly rows: readonly Row[];
-  /** The last number that was scanned; null at the end of the queue. */
-  readonly throughSeq: number | null;
+/** The rows of one user with seq > `afterSeq` and seq <= `throughSeq`. */
+export interface UserRange {
+  readonly userHash: number;
+  readonly afterSeq: number;
+  readonly throughSeq: number;
 }
 
 /**
  * A store. Calls are carried out in the order in which they were made, and results arrive in that order, so
- * that a page never misses a tombstone whose commit resolved before it.
+ * that a read never returns a row whose removal was committed before it.
  */
 export interface QueueStore {
   /** Whether the content of a resolved commit survives kill -9. */
@@ -152,16 +140,16 @@ export interface QueueStore {
    */
   commit(commit: Commit): Promise<void>;
   /**
-   * The first `limit` rows of a lane with seq > `afterSeq` and seq <= `throughSeq`, without tombstones. Fewer
-   * than `limit` rows mean that the lane has no more up to `throughSeq`: continue after `throughSeq`, so that
-   * the rows in between are not scanned again.
+   * The first `limit` rows of a lane with seq > `afterSeq` and seq <= `throughSeq`, in order. Fewer than `limit`
+   * rows mean that the lane has no more up to `throughSeq`: continue after `throughSeq`, so that the rows in
+   * between are not scanned again.
    */
-  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page>;
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<readonly Row[]>;
   /**
-   * Scans `limit` rows with seq > `afterSeq` for rows of the users with these hashes. There is no index, since
-   * only erasures need this: continue after `throughSeq` until it is null.
+   * For each range its first `limit` rows, of any lane and state, in order; fewer than `limit` rows mean that
+   * there are no more. Cold rows for certain, others perhaps. The work grows with the length of the range, by an index.
    */
-  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows>;
+  rowsOfUsers(ranges: readonly UserRange[], limit: number): Promise<readonly (readonly Row[])[]>;
   /** Small values that survive a restart, such as login times. Null when never set. */
   getMeta(key: string): Promise<string | null>;
   setMeta(key: string, value: string): Promise<void>;

@@ -1,7 +1,7 @@
 // Promises 4 and 5: at its limit the queue refuses new input and keeps its entries; a failing disk is a clear
 // state, never an empty queue; memory stays within its limits.
 import { strict as assert } from 'node:assert';
-import { QueueError, type Lane, type Page } from '../../src/queue/store';
+import { QueueError, type Lane, type Row } from '../../src/queue/store';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { device, entryOf, World, type Message } from './support/world';
 
@@ -313,10 +313,9 @@ describe('a failing disk', () => {
 class DamagedStore extends SqliteStore {
   isDamaged = (seq: number): boolean => seq === 15;
 
-  override async read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
-    const { rows, tombstones } = await super.read(lane, after, through, limit);
-    const damaged = rows.map((row) => (this.isDamaged(row.seq) ? { ...row, body: row.body.slice(2) } : row));
-    return { rows: damaged, tombstones };
+  override async read(lane: Lane, after: number, through: number, limit: number): Promise<readonly Row[]> {
+    const rows = await super.read(lane, after, through, limit);
+    return rows.map((row) => (this.isDamaged(row.seq) ? { ...row, body: row.body.slice(2) } : row));
   }
 }
 

@@ -24,29 +24,23 @@ describe('the commit buffer', () => {
     const commitBuffer = new CommitBuffer();
     commitBuffer.appended(row);
     commitBuffer.mark(1, 'remove');
-    commitBuffer.mark(2, 'tombstone');
     commitBuffer.mark(3, 'repeat');
     commitBuffer.begin({ post: 5, userHashes: [7] });
     commitBuffer.settle(4);
     commitBuffer.unknown(3, 1234);
-    commitBuffer.dropTombstonesThrough(6);
-    commitBuffer.dropTombstonesThrough(2);
     assert.deepEqual(commitBuffer.take(), {
       append: [row],
       remove: [1],
-      tombstone: [2],
       repeat: [3],
       begin: [{ post: 5, userHashes: [7] }],
       settle: [4],
       unknown: [{ post: 3, untilWallMs: 1234 }],
-      dropTombstonesThrough: 6,
     });
   });
 
   it('lets the last state of a row count', () => {
     const commitBuffer = new CommitBuffer();
     commitBuffer.mark(1, 'repeat');
-    commitBuffer.mark(1, 'tombstone');
     commitBuffer.mark(1, 'remove');
     assert.deepEqual(commitBuffer.take(), { remove: [1] });
   });
@@ -54,12 +48,11 @@ describe('the commit buffer', () => {
   it('repeats ended rows and settled requests after a failed commit, but not new rows and new requests', () => {
     const commitBuffer = new CommitBuffer();
     commitBuffer.appended(row);
-    commitBuffer.mark(1, 'tombstone');
+    commitBuffer.mark(1, 'repeat');
     commitBuffer.mark(2, 'repeat');
     commitBuffer.begin({ post: 5, userHashes: [7] });
     commitBuffer.settle(4);
     commitBuffer.unknown(3, 1234);
-    commitBuffer.dropTombstonesThrough(6);
     const failed = commitBuffer.take()!;
     commitBuffer.mark(1, 'remove');
     commitBuffer.settle(8);
@@ -69,7 +62,6 @@ describe('the commit buffer', () => {
       repeat: [2],
       settle: [4, 8],
       unknown: [{ post: 3, untilWallMs: 1234 }],
-      dropTombstonesThrough: 6,
     });
   });
 });

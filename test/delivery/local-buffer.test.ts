@@ -42,7 +42,7 @@ describe('the store-and-forward buffer', () => {
   }
 
   function usersInLog(): number[] {
-    const { rows } = log.logStore.rows.read('add', 0, Infinity, Infinity);
+    const rows = log.logStore.rows.read('add', 0, Infinity, Infinity);
     return rows.map(({ userHash }) => userHash);
   }
 

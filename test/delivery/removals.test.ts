@@ -21,11 +21,16 @@ function submitAll(world: World, entries: readonly Stated[]): void {
 describe('a removal', function () {
   this.timeout(0);
 
-  it('that the service refuses hides no older add on disk', async () => {
+  /** A backlog, at its end adds of one user, and a removal of that user which the service refuses. */
+  async function refusedAfter(its: number): Promise<World> {
     const poison = (_: string, block: Block): boolean => block.value === 9;
     const world = new World({ seed: 1, memoryMark: 5, pageRows: 5, poison });
     await world.clock.advance(2_000);
-    submitAll(world, [...adds(200), { user: device(500), blocks: [{ seg_id: 3, value: 1 }] }]);
+    const older = Array.from({ length: its }, (_, at) => ({
+      user: device(500),
+      blocks: [{ seg_id: 3, value: 10 + at }],
+    }));
+    submitAll(world, [...adds(200), ...older]);
     const both = [
       { seg_id: 3, value: 9, expiration: -1 },
       { seg_id: 4, expiration: -1 },
@@ -33,8 +38,19 @@ describe('a removal', function () {
     const refused = world.add(device(500), both);
     await world.rest();
     assert.ok(refused.end?.kind === 'settled' && refused.end.rejections.length === 1);
-    assert.equal(world.service.members.get(`idfa:${device(500)} 3`)?.value, 1);
     assert.deepEqual(world.violations(), []);
+    return world;
+  }
+
+  it('that the service refuses shares its outcome with an older add on disk, as in memory', async () => {
+    const world = await refusedAfter(1);
+    assert.equal(world.service.members.get(`idfa:${device(500)} 3`), undefined);
+    assert.deepEqual([world.engine.counters.rejected, world.engine.counters.accepted], [2, 200]);
+  });
+
+  it('that the service refuses hides no older add that is read later', async () => {
+    const world = await refusedAfter(1_500);
+    assert.equal(world.service.members.get(`idfa:${device(500)} 3`)?.value, 10 + 1_499);
   });
 
   for (const [where, options] of [

@@ -87,7 +87,7 @@ class Taking {
 
   /** The sender has delivered what is in the log so far; every tenth entry was refused. */
   deliver(): void {
-    const { rows } = this.logStore.rows.read('add', this.told, Infinity, Infinity);
+    const rows = this.logStore.rows.read('add', this.told, Infinity, Infinity);
     this.told = rows.at(-1)?.seq ?? this.told;
     const own = rows.filter(({ seq }) => this.logStore.instanceSources.get(seq) === 'one');
     this.producer.report(
@@ -105,7 +105,7 @@ class Taking {
   }
 
   users(): string[] {
-    const { rows } = this.logStore.rows.read('add', 0, Infinity, Infinity);
+    const rows = this.logStore.rows.read('add', 0, Infinity, Infinity);
     return rows
       .filter(({ seq }) => this.logStore.instanceSources.get(seq) === 'one')
       .map(({ body }) => parseBody(body).userKey);
@@ -160,7 +160,7 @@ describe('a large message for a shared log', () => {
     const [end] = ends;
     assert.equal(ends.length, 1);
     assert.ok(end?.kind === 'settled');
-    const { rows } = logStore.rows.read('add', 0, Infinity, Infinity);
+    const rows = logStore.rows.read('add', 0, Infinity, Infinity);
     const own = rows.filter(({ seq }) => logStore.instanceSources.get(seq) === 'one').slice(0, 3_500);
     const refused = own.flatMap(({ seq }, place) => (seq % 10 === 0 ? [place] : []));
     assert.deepEqual(

@@ -76,7 +76,7 @@ describe('what a process takes for a shared log', () => {
     clock.jumpWall(-3_600_000);
     producer.start();
     await clock.advance(1_000);
-    const { rows } = log.logStore.rows.read('add', 0, 2, 10);
+    const rows = log.logStore.rows.read('add', 0, 2, 10);
     const nowMs = clock.wallMs();
     assert.deepEqual(
       rows.map(({ eventWallMs }) => nowMs - eventWallMs),

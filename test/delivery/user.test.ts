@@ -241,14 +241,11 @@ describe('one user', () => {
     assert.ok(user.idle);
   });
 
-  it('does not send a tombstone of an earlier process, and sends a row to repeat once more', () => {
+  it('sends a row to repeat once more', () => {
     const entry = entryOf(key, [{ seg_id: 1 }]);
     const source = { node: 'n', account: 'a' };
-    const tombstone = new Item(1, entry, source, 0, 0, 'tombstone', null);
     const repeat = new Item(2, entry, source, 0, 0, 'repeat', null);
-    assert.ok(tombstone.settled && tombstone.open === 0);
     assert.ok(!repeat.settled && repeat.open === 0 && repeat.cells[0]!.again);
-    assert.equal(userOf(tombstone).waits, false);
     assert.equal(userOf(repeat).waits, true);
   });
 });

@@ -72,7 +72,7 @@ describe('docs/several-machines.md', function () {
       assert.ok(ours);
       const store = log.store(me, epoch);
       await store.open();
-      const { rows } = await store.read('add', 0, Number.MAX_SAFE_INTEGER, 10);
+      const rows = await store.read('add', 0, Number.MAX_SAFE_INTEGER, 10);
       await store.setMeta('key', 'value');
       await store.commit({ begin: [{ post: 1, userHashes: [1] }] });
       const outcomes = rows.map(({ seq, source }) => ({ seq, source, instance: me.id, report: '{}' }));

@@ -122,7 +122,6 @@ function fill(log: SqliteLog): unknown[] {
   }
   log.commit({
     remove: [3, 4, 5, 100, 101],
-    tombstone: [7, 8, 50],
     repeat: [9, 12],
     unknown: [{ post: -1, untilWallMs: 1 }],
   });
@@ -147,9 +146,7 @@ function contentOf(path: string, cipher: EncryptionOptions | null): Content {
 
 function contentIn(log: SqliteLog): Content {
   const { waiting, lastSeq: last } = log.takeOver(true);
-  const pages = (['removal', 'add'] as const).map((lane) => log.read(lane, 0, Infinity, Infinity));
-  const tombstones = new Map(pages.flatMap((page) => page.tombstones).map((row) => [row.seq, row]));
-  const rows = [...pages.flatMap((page) => page.rows), ...tombstones.values()];
+  const rows = (['removal', 'add'] as const).flatMap((lane) => log.read(lane, 0, Infinity, Infinity));
   rows.sort((one, other) => one.seq - other.seq);
   return { rows, waiting, lastSeq: last };
 }

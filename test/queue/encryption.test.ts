@@ -22,6 +22,7 @@ const off: EncryptionOptions = { isOn: false, secrets: [secret] };
 const device = (number: number): string => `1ba98a6c-d1a5-49ef-ad1c-${String(number).padStart(12, '0')}`;
 const keyOf = (number: number): string => userKeyOf('idfa', device(number)).userKey;
 const hashOf = (number: number): number => hashUserKey(keyOf(number));
+const rangeOf = (number: number) => ({ userHash: hashOf(number), afterSeq: 0, throughSeq: Infinity });
 const bodyOf = (number: number): string =>
   `{"user_id":"${device(number)}","domain":"idfa","seg_block":[{"seg_id":${1 + (number % 5)}}]}`;
 
@@ -81,7 +82,7 @@ describe('an encrypted queue file', () => {
       append: entries(1, 300),
       begin: [{ post: 1, userHashes: [hashOf(1), hashOf(2)] }],
     });
-    await store.commit({ tombstone: [5, 6], repeat: [7] });
+    await store.commit({ repeat: [7] });
     await store.setMeta('erasures', JSON.stringify([{ hash: hashOf(9), key: keyOf(9) }]));
     // Open, with everything in the -wal; then closed, with everything in the file itself.
     assert.ok(readdirSync(folder.path).includes('queue.sqlite-wal'));
@@ -119,9 +120,9 @@ describe('an encrypted queue file', () => {
       await readAll(store),
       written.map((row) => ({ ...row, state: 'waiting' })),
     );
-    const { rows } = await store.rowsOfUsers([hashOf(17)], 0, 1_000);
+    const [rows] = await store.rowsOfUsers([rangeOf(17)], 1_000);
     assert.deepEqual(
-      rows.map(({ seq, userHash }) => [seq, userHash]),
+      rows!.map(({ seq, userHash }) => [seq, userHash]),
       [[17, hashOf(17)]],
     );
     assert.equal(await store.getMeta('authentications'), '[1,2]');
@@ -163,18 +164,21 @@ describe('an encrypted queue file', () => {
     assert.equal(await codeOf(() => opened({ isOn: true, secrets: [] })), 'encrypted');
   });
 
-  it('keeps plain rows, and reads encrypted ones after it is switched off, each with its tombstones', async () => {
+  it('keeps plain rows, and reads encrypted ones after it is switched off, and finds both by user', async () => {
     const plain = await opened(undefined);
     await plain.store.commit({ append: [entryOf(1, 7), entryOf(2, 8)] });
     await plain.store.setMeta('note', `of ${device(9)}`);
     await plain.store.close();
     const encrypted = await opened(on);
-    await encrypted.store.commit({ append: [entryOf(4, 7), entryOf(5, 9)], tombstone: [4] });
-    // The tombstone is encrypted; the row below it is not.
-    const page = await encrypted.store.read('add', 0, Infinity, 10);
+    await encrypted.store.commit({ append: [{ ...entryOf(4, 7), cold: true }, entryOf(5, 9)] });
+    // 4 is encrypted, 1 is not.
+    const [its] = await encrypted.store.rowsOfUsers([rangeOf(7)], 10);
     assert.deepEqual(
-      [page.rows.map(({ seq }) => seq), page.tombstones.map(({ seq, userHash }) => [seq, userHash])],
-      [[1, 2, 5], [[4, hashOf(7)]]],
+      its!.map(({ seq, userHash }) => [seq, userHash]),
+      [
+        [1, hashOf(7)],
+        [4, hashOf(7)],
+      ],
     );
     assert.equal(await encrypted.store.getMeta('note'), `of ${device(9)}`);
     await encrypted.store.close();
@@ -182,18 +186,14 @@ describe('an encrypted queue file', () => {
     assert.ok(!bytes().includes(device(9)));
     assert.ok(bytes().includes(device(7)));
     const { store } = await opened(off);
-    await store.commit({ append: [entryOf(7, 9)], tombstone: [7] });
-    const later = await store.read('add', 0, Infinity, 10);
+    await store.commit({ append: [{ ...entryOf(7, 9), cold: true }] });
     assert.deepEqual(
-      [later.rows.map(({ seq }) => seq), later.tombstones.map(({ seq }) => seq)],
-      [
-        [1, 2, 5],
-        [4, 7],
-      ],
+      (await readAll(store)).map(({ seq }) => seq),
+      [1, 2, 4, 5, 7],
     );
-    const { rows } = await store.rowsOfUsers([hashOf(7), hashOf(9)], 0, 100);
+    const rows = await store.rowsOfUsers([rangeOf(7), rangeOf(9)], 100);
     assert.deepEqual(
-      rows.map(({ seq, body }) => [seq, body]),
+      rows.flat().map(({ seq, body }) => [seq, body]),
       [
         [1, bodyOf(7)],
         [4, bodyOf(7)],

@@ -9,9 +9,8 @@ import {
   type NewRow,
   type Opened,
   type QueueStore,
-  type Page,
   type Row,
-  type UserRows,
+  type UserRange,
 } from '../../src/queue/store';
 import {
   aliveMs,
@@ -83,7 +82,12 @@ export class MemoryLogStore {
     const { lastSeq, waiting, bodyChars } = this.rows.totals;
     const chars = rows.reduce((sum, { body }) => sum + body.length, 0);
     if (waiting + rows.length > maxEntries || bodyChars + chars > maxChars) return { kind: 'full', waiting };
-    const append = rows.map((row, at): NewRow => ({ ...row, seq: lastSeq + at + 1, eventMonoMs: 0 }));
+    const append = rows.map((row, at): NewRow => ({
+      ...row,
+      seq: lastSeq + at + 1,
+      eventMonoMs: 0,
+      cold: true,
+    }));
     this.rows.commit({ append });
     for (const { seq } of append) this.instanceSources.set(seq, instance);
     const appended = { firstSeq: lastSeq + 1, lastSeq: lastSeq + rows.length };
@@ -484,21 +488,16 @@ export class HolderStore implements QueueStore {
     });
   }
 
-  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
-    return this.#opened(async () => {
-      const { rows, tombstones } = await this.log.call(() =>
-        this.log.logStore.rows.read(lane, afterSeq, throughSeq, limit),
-      );
-      return { rows: this.#ours(rows), tombstones: this.#ours(tombstones) };
-    });
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<readonly Row[]> {
+    return this.#opened(async () =>
+      this.#ours(await this.log.call(() => this.log.logStore.rows.read(lane, afterSeq, throughSeq, limit))),
+    );
   }
 
-  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+  rowsOfUsers(ranges: readonly UserRange[], limit: number): Promise<readonly (readonly Row[])[]> {
     return this.#opened(async () => {
-      const found = await this.log.call(() =>
-        this.log.logStore.rows.rowsOfUsers(userHashes, afterSeq, limit),
-      );
-      return { ...found, rows: this.#ours(found.rows) };
+      const lists = await this.log.call(() => this.log.logStore.rows.rowsOfUsers(ranges, limit));
+      return lists.map((rows) => this.#ours(rows));
     });
   }
 

@@ -4,16 +4,7 @@ import { join } from 'node:path';
 
 import fc from 'fast-check';
 
-import type {
-  Commit,
-  NewRow,
-  Opened,
-  QueueStore,
-  QueueError,
-  Page,
-  Row,
-  UserRows,
-} from '../../src/queue/store';
+import type { Commit, NewRow, Opened, QueueStore, QueueError, Row } from '../../src/queue/store';
 import type { EncryptionOptions } from '../../src/queue/sqlite/encryption';
 import { openLog, type SqliteLog } from '../../src/queue/sqlite/sqlite-log';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
@@ -57,6 +48,7 @@ const append = fc.record({
   eventMonoMs: time,
   takenWallMs: time,
   body: fc.json(),
+  cold: fc.boolean(),
 });
 
 function optional<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
@@ -77,9 +69,7 @@ const commitStep: fc.Arbitrary<Step> = fc
       arbitrary: fc.array(append, { minLength: 30, maxLength: 50 }),
     }),
     remove: optional(numbers),
-    tombstone: optional(numbers),
     repeat: optional(numbers),
-    dropTombstonesThrough: optional(seq),
     begin: optional(
       fc.array(
         fc.record({ post: fc.integer({ min: 1, max: 8 }), userHashes: fc.array(userHash, { maxLength: 4 }) }),
@@ -93,6 +83,12 @@ const commitStep: fc.Arbitrary<Step> = fc
     const commit = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
     return { kind: 'commit', append: rows, commit };
   });
+
+const range = fc.record({
+  userHash: fc.integer({ min: 0, max: 5 }),
+  afterSeq: seq,
+  throughSeq: fc.oneof(seq, fc.constant(Infinity)),
+});
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: commitStep },
@@ -113,7 +109,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc
-      .tuple(fc.array(userHash, { maxLength: 4 }), seq, fc.integer({ min: 1, max: 20 }))
+      .tuple(fc.array(range, { maxLength: 4 }), fc.integer({ min: 1, max: 20 }))
       .map((args): Step => ({ kind: 'users', args })),
   },
   {
@@ -174,10 +170,13 @@ async function compare(steps: readonly Step[], model: QueueStore, real: QueueSto
   await real.close();
 }
 
-/** A shared log assigns its own successive numbers, and does not use another process's monotonic clock. */
+/**
+ * A shared log assigns its own successive numbers, does not use another process's monotonic clock, and finds every row of a
+ * user.
+ */
 function asShared(what: Step): Step[] {
   if (what.kind !== 'commit') return [what];
-  const rows = what.append.map((row) => ({ ...row, step: 1, eventMonoMs: 0 }));
+  const rows = what.append.map((row) => ({ ...row, step: 1, eventMonoMs: 0, cold: true }));
   return [
     { kind: 'commit', append: rows, commit: {} },
     { kind: 'commit', append: [], commit: what.commit },
@@ -203,19 +202,17 @@ class HoldersView implements QueueStore {
   async commit(commit: Commit): Promise<void> {
     const rows = commit.append ?? [];
     if (rows.length === 0) return this.#store.commit(commit);
-    const given = rows.map(({ seq: _seq, eventMonoMs: _eventMonoMs, ...row }) => row);
+    const given = rows.map(({ seq: _seq, eventMonoMs: _eventMonoMs, cold: _cold, ...row }) => row);
     const appended = await this.log.append(batchOf('stream', ++this.#batches, given));
     assert.deepEqual(appended, { kind: 'appended', firstSeq: rows[0]!.seq, lastSeq: rows.at(-1)!.seq });
   }
 
-  async read(...args: Parameters<QueueStore['read']>): Promise<Page> {
-    const { rows, tombstones } = await this.#store.read(...args);
-    return { rows: rows.map(withoutInstance), tombstones: tombstones.map(withoutInstance) };
+  async read(...args: Parameters<QueueStore['read']>): Promise<readonly Row[]> {
+    return (await this.#store.read(...args)).map(withoutInstance);
   }
 
   async rowsOfUsers(...args: Parameters<QueueStore['rowsOfUsers']>) {
-    const found = await this.#store.rowsOfUsers(...args);
-    return { ...found, rows: found.rows.map(withoutInstance) };
+    return (await this.#store.rowsOfUsers(...args)).map((rows) => rows.map(withoutInstance));
   }
 
   getMeta(key: string): Promise<string | null> {
@@ -287,11 +284,11 @@ class FileLog implements QueueStore {
     return this.#result(() => void this.#log.commit(commit));
   }
 
-  read(...args: Parameters<QueueStore['read']>): Promise<Page> {
+  read(...args: Parameters<QueueStore['read']>): ReturnType<QueueStore['read']> {
     return this.#result(() => this.#log.read(...args));
   }
 
-  rowsOfUsers(...args: Parameters<QueueStore['rowsOfUsers']>): Promise<UserRows> {
+  rowsOfUsers(...args: Parameters<QueueStore['rowsOfUsers']>): ReturnType<QueueStore['rowsOfUsers']> {
     return this.#result(() => this.#log.rowsOfUsers(...args));
   }
 

@@ -13,6 +13,7 @@ const row = fc.record({
   eventWallMs: fc.double({ noNaN: true }),
   eventMonoMs: fc.double({ noNaN: true }),
   takenWallMs: fc.maxSafeNat(),
+  cold: fc.boolean(),
   body: fc.string({ unit: fc.constantFrom('a', '"', 'é', '汉', '😀', '\n') }),
 });
 

@@ -7,17 +7,16 @@ import {
   type RecoveredRecord,
   type Opened,
   type QueueStore,
-  type Page,
   type Row,
   type RowState,
-  type UserRows,
+  type UserRange,
 } from '../../src/queue/store';
 
 /* oxlint-disable typescript/require-await -- the contract is asynchronous, the model is not */
 export class PlainStore implements QueueStore {
   readonly durable = true;
   #lastSeq = 0;
-  #rows: Row[] = [];
+  #rows: (Row & { readonly cold: boolean })[] = [];
   /** By request number. */
   #records = new Map<number, RecoveredRecord>();
   readonly #meta = new Map<string, string>();
@@ -27,6 +26,7 @@ export class PlainStore implements QueueStore {
     let next = Math.min(0, recovered[0]?.post ?? 0);
     const left = recovered.map((record) => (record.post > 0 ? { ...record, post: --next } : record));
     this.#records = new Map(left.map((record) => [record.post, record]));
+    this.#rows = this.#rows.map((row) => ({ ...row, cold: true }));
     const waiting = this.#rows.filter(({ state }) => state === 'waiting');
     return {
       lastSeq: this.#lastSeq,
@@ -39,23 +39,11 @@ export class PlainStore implements QueueStore {
 
   async commit(commit: Commit): Promise<void> {
     this.#check(commit);
-    const {
-      append = [],
-      tombstone = [],
-      repeat = [],
-      remove = [],
-      begin = [],
-      unknown = [],
-      settle = [],
-    } = commit;
-    this.#rows.push(...append.map((row): Row => ({ ...row, state: 'waiting' })));
+    const { append = [], repeat = [], remove = [], begin = [], unknown = [], settle = [] } = commit;
+    this.#rows.push(...append.map((row) => ({ ...row, state: 'waiting' as const, cold: row.cold === true })));
     this.#lastSeq = append.at(-1)?.seq ?? this.#lastSeq;
-    this.#setState(tombstone, 'tombstone');
     this.#setState(repeat, 'repeat');
-    const { dropTombstonesThrough = 0 } = commit;
-    this.#rows = this.#rows.filter(
-      ({ seq, state }) => !remove.includes(seq) && !(state === 'tombstone' && seq <= dropTombstonesThrough),
-    );
+    this.#rows = this.#rows.filter(({ seq }) => !remove.includes(seq));
     for (const { post, userHashes } of begin)
       this.#records.set(post, { post, userHashes, untilWallMs: null });
     for (const { post, untilWallMs } of unknown) {
@@ -65,22 +53,21 @@ export class PlainStore implements QueueStore {
     for (const post of settle) this.#records.delete(post);
   }
 
-  async read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
-    const rows = this.#rows
-      .filter((row) => row.lane === lane && row.state !== 'tombstone')
-      .filter(({ seq }) => seq > afterSeq && seq <= throughSeq)
-      .slice(0, limit);
-    const users = rows.map(({ userHash }) => userHash);
-    const tombstones = this.#rows.filter(
-      ({ state, seq, userHash }) => state === 'tombstone' && seq > rows[0]!.seq && users.includes(userHash),
-    );
-    return { rows, tombstones: rows.length === 0 ? [] : tombstones };
+  async read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<readonly Row[]> {
+    return this.#rows
+      .filter((row) => row.lane === lane && row.seq > afterSeq && row.seq <= throughSeq)
+      .slice(0, limit)
+      .map(withoutCold);
   }
 
-  async rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
-    const looked = this.#rows.filter(({ seq }) => seq > afterSeq).slice(0, limit);
-    const rows = looked.filter(({ userHash }) => userHashes.includes(userHash));
-    return { rows, throughSeq: looked.length < limit ? null : looked.at(-1)!.seq };
+  async rowsOfUsers(ranges: readonly UserRange[], limit: number): Promise<readonly (readonly Row[])[]> {
+    return ranges.map(({ userHash, afterSeq, throughSeq }) =>
+      this.#rows
+        .filter((row) => row.userHash === userHash && row.cold)
+        .filter(({ seq }) => seq > afterSeq && seq <= throughSeq)
+        .slice(0, limit)
+        .map(withoutCold),
+    );
   }
 
   async getMeta(key: string): Promise<string | null> {
@@ -105,4 +92,8 @@ export class PlainStore implements QueueStore {
   #setState(seqs: readonly number[], state: RowState): void {
     this.#rows = this.#rows.map((row) => (seqs.includes(row.seq) ? { ...row, state } : row));
   }
+}
+
+function withoutCold({ cold: _cold, ...row }: Row & { readonly cold: boolean }): Row {
+  return row;
 }

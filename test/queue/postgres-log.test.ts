@@ -234,13 +234,13 @@ describe('the shared log on PostgreSQL', function () {
         way.breakClients();
         await queue.pass(leaseMs + 1);
         const { store: next } = await hold(near, two);
-        await next.commit({ tombstone: [2] });
+        await next.commit({ repeat: [2] });
         for (let taken = 1; taken < takeovers; taken++) await near.claim(two, true, null, leaseMs);
         way.refuses = way.losesAnswers = false;
         assert.equal(await commit, code);
         assert.deepEqual(await ends(near), [1]);
         assert.equal(await codeOf(() => store.commit({ remove: [2] })), 'fenced');
-        assert.equal((await next.rowsOfUsers([1, 2], 0, 9)).rows.length, 1);
+        assert.equal((await next.read('add', 0, 9, 9)).length, 1);
       });
     }
 
@@ -257,7 +257,7 @@ describe('the shared log on PostgreSQL', function () {
       way.losesAnswers = false;
       way.breakClients();
       assert.equal(await commit, 'none');
-      assert.equal(await codeOf(() => store.commit({ tombstone: [1] })), 'fenced');
+      assert.equal(await codeOf(() => store.commit({ repeat: [1] })), 'fenced');
     });
 
     it('reports that the lease was lost while the result of a commit was unknown', async () => {
@@ -513,11 +513,10 @@ describe('the shared log on PostgreSQL', function () {
       await log.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
       const { epoch, store } = await hold(log);
       await store.read('add', 0, 9, 9);
-      await store.rowsOfUsers([1], 0, 9);
+      await store.rowsOfUsers([{ userHash: 1, afterSeq: 0, throughSeq: 9 }], 9);
       await store.commit({
         remove: [1],
-        tombstone: [2],
-        dropTombstonesThrough: 1,
+        repeat: [2],
         begin: [{ post: 1, userHashes: [1] }],
         unknown: [{ post: 2, untilWallMs: 1 }],
         settle: [3],

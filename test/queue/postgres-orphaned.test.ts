@@ -36,7 +36,7 @@ describe('orphaned shared queues', function () {
     );
     await log.append(batchOf('one', 1, given));
     const { store } = await hold(log);
-    await store.commit({ tombstone: [1], remove: [2], begin: [{ post: 1, userHashes: [1] }] });
+    await store.commit({ repeat: [1], remove: [2], begin: [{ post: 1, userHashes: [1] }] });
     await store.close();
     return log;
   }
@@ -90,12 +90,11 @@ describe('orphaned shared queues', function () {
   });
 
   it('erase one user and keep the others', async () => {
-    // More rows than one step of the search reads.
     const log = await leave(50_100);
     await log.close(one);
     const kept = (text: string): string => text;
     assert.equal(await eraseFrom(options(), queue.schema, [keyOf(7)], kept), 501);
-    // One row of this user is a tombstone already.
+    // One row of this user is to be sent again only.
     assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)], kept), 500);
     assert.equal((await found())?.waiting, 50_098 - 1_001);
   });

@@ -123,7 +123,7 @@ describe('a queue file after a power cut', () => {
     const log = openLog(path);
     try {
       const { waiting } = log.takeOver(true);
-      const numbers = log.read('add', 0, Infinity, Infinity).rows.map((row) => row.seq);
+      const numbers = log.read('add', 0, Infinity, Infinity).map((row) => row.seq);
       assert.equal(waiting, numbers.length);
       return numbers;
     } finally {

@@ -54,7 +54,7 @@ export async function readAll(store: QueueStore): Promise<Row[]> {
     await store.read('add', 0, Infinity, Infinity),
     await store.read('removal', 0, Infinity, Infinity),
   ];
-  return pages.flatMap((page) => page.rows).sort((a, b) => a.seq - b.seq);
+  return pages.flat().sort((a, b) => a.seq - b.seq);
 }
 
 /** The code of the QueueError that the call throws or rejects with; 'none' without an error. */

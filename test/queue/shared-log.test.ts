@@ -435,7 +435,7 @@ function contract(fresh: () => SharedQueue): void {
         await store.read('add', from, lastSeq, 1e6),
         await store.read('removal', from, lastSeq, 1e6),
       ];
-      const numbers = pages.flatMap(({ rows }) => rows.map(({ seq }) => seq)).sort((a, b) => a - b);
+      const numbers = pages.flatMap((rows) => rows.map(({ seq }) => seq)).sort((a, b) => a - b);
       assert.deepEqual(numbers, seqs(from + 1, lastSeq));
       read.push(...numbers);
       // Rows that were read are removed at once, while others append.

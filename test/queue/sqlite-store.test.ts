@@ -142,7 +142,7 @@ describe('the store in SQLite', () => {
       await long;
       clearImmediate(ticker);
       assert.ok(turns >= 19, `${turns} turns for others`);
-      const there = (await read).rows.map(({ seq }) => seq);
+      const there = (await read).map(({ seq }) => seq);
       assert.deepEqual(there, seqs(1, 200));
       await closed;
     });

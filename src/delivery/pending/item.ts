@@ -111,8 +111,6 @@ export class Item {
   /** A block was not sent because of a purge, an erasure or a closed node. */
   discarded = false;
   warnings: string[] | null = null;
-  /** Whether newer entries that have ended repeat all its effects; set when the entry is retired. */
-  covered = false;
   /** Whether the user already had entries in memory: the read-ahead has a limit of its own for these. */
   further = false;
 
@@ -136,16 +134,10 @@ export class Item {
     if (row !== 'waiting') this.markReported();
   }
 
-  /**
-   * Marks an entry that an earlier process reported: a tombstone has ended; a row to repeat is sent again and
-   * not counted.
-   */
+  /** Marks an entry that was reported before: it is sent again and not counted. */
   private markReported(): void {
     this.open = 0;
-    for (const cell of this.cells) {
-      cell.again = true;
-      if (this.row === 'tombstone') cell.state = 'ended';
-    }
+    for (const cell of this.cells) cell.again = true;
   }
 
   /** Counts the first end of a block. Returns whether it was the last open one. */

@@ -1,9 +1,8 @@
 // Pending users: the state of each user that has entries in memory. Admits entries, ends blocks and removes
 // users that are done.
 //
-// A row leaves the store only when no older row of its user can still be sent. In memory the order of the
-// user's entries ensures that; on disk a tombstone does, which is read together with the older row (see
-// store.ts).
+// A row leaves the store only when no older row of its user can still be sent: older rows that are only in the store are
+// read first (older-rows.ts), and in memory the order of the user's entries ensures it.
 
 import type { CheckedEntry } from '../../entry/entry';
 import { hashUserKey } from '../../entry/keys';
@@ -26,28 +25,15 @@ export interface RecoveredRequests {
   readonly untilMs: number;
 }
 
-/**
- * Limit on the memory they use. Beyond it, a rejected block of a tombstone replaces older blocks of its
- * segment.
- */
-const mostPartlyRejected = 10_000;
-
 export class PendingUsers {
   readonly ready = new ReadyUsers();
   /** Sum of the body lengths of pending entries, in characters. */
   queuedChars = 0;
-  /** Whether the store may hold tombstones. */
-  tombstonesMade = false;
   private readonly users = new Map<string, User>();
   private readonly delayed = new DueHeap<User>();
   /** Users with ambiguous requests, due when these can no longer run. */
   private readonly late = new DueHeap<User>();
-  private tombstonesWhileReading: Item[] = [];
-  /**
-   * Tombstones with rejected blocks, by sequence number. The store does not record rejected blocks, and they
-   * replace nothing.
-   */
-  private readonly partlyRejected = new Map<number, readonly boolean[]>();
+  readonly deletions = new Deletions();
 
   constructor(
     private readonly commitBuffer: CommitBuffer,
@@ -56,7 +42,6 @@ export class PendingUsers {
     private readonly logins: Logins,
     private readonly recoveredRequests: RecoveredRequests,
     private readonly warmUps: WarmUps,
-    readonly deletions = new Deletions(),
   ) {}
 
   // ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -76,6 +61,7 @@ export class PendingUsers {
     user.add(item);
     // A newer state does not wait for the backoff of an older one.
     user.notBeforeMs = 0;
+    this.readAhead.older.need(user, laneOf(item.entry), item.seq);
     return user;
   }
 
@@ -100,7 +86,6 @@ export class PendingUsers {
       user.addAmbiguousUnknown(untilMs);
       this.late.push(untilMs, user);
     }
-    this.deletions.match(key, hash);
     return user;
   }
 
@@ -113,8 +98,6 @@ export class PendingUsers {
     const { item, block, sentExpired } = cell;
     const { entry, seq, source, eventMonoMs, takenWallMs } = item;
     if (this.users.get(entry.userKey)?.mayResend(cell) === false) return;
-    // A whole entry, because the store may hold it as a tombstone; in memory this entry replaces that
-    // tombstone.
     const again = new Item(seq, entry, source, eventMonoMs, takenWallMs, 'repeat', null);
     const once = again.cells[cell.index]!;
     for (const other of again.cells) {
@@ -142,37 +125,16 @@ export class PendingUsers {
     // An entry that has ended may already be removed.
     if (user?.undoAdd(item) !== true) return;
     this.queuedChars -= bodyChars(item.entry);
-    this.readAhead.unloaded(laneOf(item.entry), item.further);
+    this.readAhead.unloaded(laneOf(item.entry), item.further, item.seq);
     this.settle(user, nowMs);
   }
 
-  /** Adds the tombstones of a page that was read to their users, so that older rows do not undo newer ones. */
-  admitTombstones(tombstones: readonly Item[], touched: Set<User>, nowMs: number): void {
-    for (const tombstone of [...tombstones, ...this.tombstonesWhileReading]) {
-      const user = this.users.get(tombstone.entry.userKey);
-      if (user === undefined || user.has(tombstone.seq)) continue;
-      const rejected = this.partlyRejected.get(tombstone.seq);
-      if (rejected !== undefined)
-        tombstone.cells.forEach((cell, index) => (cell.rejected = rejected[index]!));
-      this.count(tombstone);
-      user.add(tombstone);
-      touched.add(user);
-    }
-    for (const user of touched) {
+  /** Rows of these users were read. */
+  rowsRead(users: ReadonlySet<User>, nowMs: number): void {
+    for (const user of users) {
       if (user.flight === null) this.merge(user);
       this.settle(user, nowMs);
     }
-  }
-
-  /** Drops tombstones below every unread row. Does nothing while a page is being read. */
-  pagesDone(lastSeq: number): void {
-    if (this.readAhead.readingAny) return;
-    this.tombstonesWhileReading = [];
-    if (!this.tombstonesMade) return;
-    const floor = this.readAhead.tombstoneFloor(lastSeq);
-    if (floor > 0) this.commitBuffer.dropTombstonesThrough(floor);
-    for (const seq of this.partlyRejected.keys()) if (seq <= floor) this.partlyRejected.delete(seq);
-    if (!this.readAhead.unreadAny) this.tombstonesMade = false;
   }
 
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,9 +212,17 @@ export class PendingUsers {
     for (const user of [...this.users.values()]) this.settle(user, nowMs);
   }
 
-  deleteUser(key: string, nowMs: number): void {
+  /** Ends the entries of a user up to a sequence number, also those that are only in the store. */
+  eraseUser(key: string, hash: number, throughSeq: number, nowMs: number): void {
+    const user = this.userOf(key, hash);
+    this.readAhead.older.erase(user, throughSeq);
+    this.settle(user, nowMs);
+  }
+
+  /** Whether no older row of the user's entries in memory is only in the store. */
+  isRead(key: string): boolean {
     const user = this.users.get(key);
-    if (user !== undefined) this.settle(user, nowMs);
+    return user === undefined || this.readAhead.older.isComplete(user);
   }
 
   /** Ends the waiting blocks of deleted entries. */
@@ -297,21 +267,25 @@ export class PendingUsers {
     this.forget(user);
     // A user in a bisection is still referenced there; a second object for the same user could be sent at the
     // same time.
-    if (user.idle && !user.inBisection) {
+    const { older } = this.readAhead;
+    if (user.idle && !user.inBisection && older.isComplete(user)) {
       if (this.users.get(user.key) === user) this.users.delete(user.key);
+      older.forget(user);
       this.ready.forget(user);
       return;
     }
+    older.goOn(user);
     this.enqueue(user, nowMs);
   }
 
   private forget(user: User): void {
-    for (const item of user.takeRetired(this.readAhead.unreadAny)) this.retire(item);
+    // While older rows are only in the store, ended entries stay: they cover those, or must be sent again after them.
+    const throughSeq = this.readAhead.older.completeThroughSeq(user);
+    for (const item of user.takeRetired(throughSeq)) this.retire(item);
     for (const item of user.takeClosed()) {
-      if (item.row === 'repeat' || item.row === null) continue;
+      if (item.row !== 'waiting') continue;
       // The entry has ended, but an older entry of this user has not, so the row stays. An entry without effect
       // goes: a resend after a crash must not include deleted blocks.
-      if (item.row === 'tombstone') this.queuedChars += bodyChars(item.entry);
       const mark = item.hadNoEffect ? 'remove' : 'repeat';
       this.commitBuffer.mark(item.seq, mark);
       item.row = mark === 'remove' ? null : 'repeat';
@@ -320,23 +294,9 @@ export class PendingUsers {
   }
 
   private retire(item: Item): void {
-    this.readAhead.unloaded(laneOf(item.entry), item.further);
-    if (item.row !== 'tombstone') this.queuedChars -= bodyChars(item.entry);
-    if (item.row === null) return;
-    const leavesNothing =
-      item.covered || item.allRejected || item.hadNoEffect || this.deletions.needsNoTombstone(item);
-    if (leavesNothing || !this.readAhead.hasUnreadBefore(item.seq)) {
-      this.commitBuffer.mark(item.seq, 'remove');
-      return;
-    }
-    this.tombstonesMade = true;
-    if (this.partlyRejected.size < mostPartlyRejected && item.cells.some(({ rejected }) => rejected))
-      this.partlyRejected.set(
-        item.seq,
-        item.cells.map(({ rejected }) => rejected),
-      );
-    if (this.readAhead.readingAny) this.tombstonesWhileReading.push(tombstoneOf(item));
-    if (item.row !== 'tombstone') this.commitBuffer.mark(item.seq, 'tombstone');
+    this.readAhead.unloaded(laneOf(item.entry), item.further, item.seq);
+    this.queuedChars -= bodyChars(item.entry);
+    if (item.row !== null) this.commitBuffer.mark(item.seq, 'remove');
   }
 
   /**
@@ -345,6 +305,10 @@ export class PendingUsers {
    */
   enqueue(user: User, nowMs: number): void {
     if (user.flight !== null || user.inBisection || !user.waits) return;
+    if (this.readAhead.older.holds(user)) {
+      this.ready.forget(user);
+      return;
+    }
     const atMs = Math.max(user.notBeforeMs, this.oldEnoughAtMs(user, nowMs));
     if (atMs > nowMs) {
       this.ready.forget(user);
@@ -454,8 +418,4 @@ export class PendingUsers {
 
 export function laneOf(entry: CheckedEntry): Lane {
   return entry.removes ? 'removal' : 'add';
-}
-
-function tombstoneOf(item: Item): Item {
-  return new Item(item.seq, item.entry, item.source, item.eventMonoMs, item.takenWallMs, 'tombstone', null);
 }

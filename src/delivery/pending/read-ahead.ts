@@ -2,9 +2,11 @@
 // loaded, later rows are only on disk.
 //
 // While a lane has unread rows, its new entries go to disk only and are read back in order, so that none
-// overtakes another. One lane may overtake the other; tombstones protect the newer rows (see store.ts).
+// overtakes another. One lane may overtake the other; of users that do, the older rows are read ahead of the cursor
+// (older-rows.ts).
 
-import { lanes, type Lane, type Opened, type QueueStore, type Page } from '../../queue/store';
+import { lanes, type Lane, type Opened, type QueueStore, type Row } from '../../queue/store';
+import { OlderRows, type OlderRowsRead } from './older-rows';
 
 interface LaneState {
   /** Every row of the lane with seq <= cursor was loaded. */
@@ -19,14 +21,19 @@ interface LaneState {
   further: number;
   /** Epoch ms; every unread row was accepted at or after it, as far as known. */
   nextTakenWallMs: number;
+  /** Rows beyond the cursor that have ended while a page is being read, which may still have them. */
+  endedWhileReading: Set<number>;
 }
 
 export interface ReadPage {
+  readonly kind: 'page';
   readonly lane: Lane;
-  readonly page: Page;
+  readonly rows: readonly Row[];
   readonly throughSeq: number;
   readonly full: boolean;
 }
+
+export type RowsRead = ReadPage | OlderRowsRead;
 
 /**
  * Number of further entries of users in memory per entry of the high-water mark. Further entries coalesce and
@@ -38,6 +45,7 @@ const furtherPerMark = 4;
 const stuckMarks = 10;
 
 export class ReadAhead {
+  readonly older: OlderRows;
   private readonly states: Record<Lane, LaneState> = { add: newLane(), removal: newLane() };
   /** Every row up to this sequence number is committed. */
   private tail = 0;
@@ -47,7 +55,9 @@ export class ReadAhead {
     /** High-water mark: entries of one lane in memory, without further entries of the same users. */
     private readonly memoryMark: number,
     private readonly pageRows: number,
-  ) {}
+  ) {
+    this.older = new OlderRows(store, this);
+  }
 
   /** Initialises the cursors; after opening every row is unread. */
   opened(opened: Opened): void {
@@ -72,20 +82,23 @@ export class ReadAhead {
       this.loaded(lane, further);
       return true;
     }
-    if (!state.unread) state.nextTakenWallMs = takenWallMs;
-    state.unread = true;
-    state.written = seq;
+    this.wroteOnly(state, seq - 1, seq, takenWallMs);
     return false;
   }
 
   /** Another instance appended every row up to `seq`, in either lane. */
   appended(seq: number, takenWallMs: number): void {
-    for (const lane of lanes) {
-      const state = this.states[lane];
-      if (!state.unread) state.nextTakenWallMs = takenWallMs;
-      state.unread = true;
-      state.written = seq;
+    for (const lane of lanes) this.wroteOnly(this.states[lane], this.tail, seq, takenWallMs);
+  }
+
+  /** Rows of a lane after the first number, up to the second, are only in the store. */
+  private wroteOnly(state: LaneState, afterSeq: number, throughSeq: number, takenWallMs: number): void {
+    if (!state.unread) {
+      state.nextTakenWallMs = takenWallMs;
+      state.cursor = Math.max(state.cursor, afterSeq);
     }
+    state.unread = true;
+    state.written = throughSeq;
   }
 
   /** A commit made every row up to `seq` readable. */
@@ -97,27 +110,37 @@ export class ReadAhead {
     this.states[lane][further ? 'further' : 'loaded'] += 1;
   }
 
-  /** `further` as passed to `loaded`. */
-  unloaded(lane: Lane, further: boolean): void {
+  /** The entry with this number is no longer in memory. `further` as passed to `loaded`. */
+  unloaded(lane: Lane, further: boolean, seq: number): void {
     this.states[lane][further ? 'further' : 'loaded'] -= 1;
+    this.rowEnded(lane, seq);
   }
 
-  /** Whether an unread row may be older than the row with this number. */
-  hasUnreadBefore(seq: number): boolean {
-    const { removal, add } = this.states;
-    return (removal.unread && removal.cursor < seq) || (add.unread && add.cursor < seq);
+  rowEnded(lane: Lane, seq: number): void {
+    const state = this.states[lane];
+    if (state.reading && seq > state.cursor) state.endedWhileReading.add(seq);
   }
 
-  /** No unread row has a sequence number up to the returned one, so tombstones up to it can be dropped. */
-  tombstoneFloor(lastSeq: number): number {
-    let floor = lastSeq;
-    for (const lane of lanes) if (this.states[lane].unread) floor = Math.min(floor, this.states[lane].cursor);
-    return floor;
+  /** Whether a lane may have unread rows up to this number. */
+  hasUnreadIn(lane: Lane, throughSeq: number): boolean {
+    return this.states[lane].unread && this.states[lane].cursor < throughSeq;
   }
 
-  /** Whether a row of a lane has not been loaded. */
-  isUnread(lane: Lane, seq: number): boolean {
-    return this.states[lane].unread && seq > this.states[lane].cursor;
+  hasUnreadThrough(seq: number): boolean {
+    return this.hasUnreadIn('removal', seq) || this.hasUnreadIn('add', seq);
+  }
+
+  /** Every row up to this number was loaded. */
+  get readThroughSeq(): number {
+    let seq = Infinity;
+    for (const lane of lanes) if (this.states[lane].unread) seq = Math.min(seq, this.states[lane].cursor);
+    return seq;
+  }
+
+  /** Whether a row that was read has not been loaded before, as far as the cursor tells, and has not ended. */
+  isNew({ lane, seq }: Row): boolean {
+    const { unread, cursor, endedWhileReading } = this.states[lane];
+    return unread && seq > cursor && !endedWhileReading.has(seq);
   }
 
   /** Epoch ms; every unread row was accepted at or after it. Infinity when no row is unread. */
@@ -134,10 +157,6 @@ export class ReadAhead {
     return lanes.some((lane) => this.states[lane].unread && this.states[lane].loaded > most);
   }
 
-  get readingAny(): boolean {
-    return lanes.some((lane) => this.states[lane].reading);
-  }
-
   get unreadAny(): boolean {
     return lanes.some((lane) => this.states[lane].unread);
   }
@@ -145,9 +164,25 @@ export class ReadAhead {
   /**
    * Starts the reads that are due. `failed` receives the error of a failed read, which may be started again.
    * `stuck`: every entry in memory is in a bisection or in a warm-up, which may last long and must not block
-   * later rows; then more is read, up to a limit.
+   * later rows; then more is read, up to a limit. `sendable`: an entry in memory can be sent, and so makes room.
    */
-  request(arrived: (read: ReadPage) => void, failed: (error: unknown) => void, stuck = false): void {
+  request(
+    arrived: (read: RowsRead) => void,
+    failed: (error: unknown) => void,
+    stuck = false,
+    sendable = true,
+  ): void {
+    this.requestPages(arrived, failed, stuck);
+    const most = furtherPerMark * this.memoryMark;
+    const isFull = lanes.some((lane) => this.states[lane].further > most);
+    this.older.request(arrived, failed, isFull ? (sendable ? 0 : 1) : Infinity);
+  }
+
+  private requestPages(
+    arrived: (read: ReadPage) => void,
+    failed: (error: unknown) => void,
+    stuck: boolean,
+  ): void {
     const mark = stuck ? stuckMarks * this.memoryMark : this.memoryMark / 2;
     for (const lane of lanes) {
       const state = this.states[lane];
@@ -157,8 +192,8 @@ export class ReadAhead {
       if (throughSeq <= state.cursor) continue;
       state.reading = true;
       this.store.read(lane, state.cursor, throughSeq, this.pageRows).then(
-        (page) => {
-          arrived({ lane, page, throughSeq, full: page.rows.length >= this.pageRows });
+        (rows) => {
+          arrived({ kind: 'page', lane, rows, throughSeq, full: rows.length >= this.pageRows });
         },
         (error: unknown) => {
           state.reading = false;
@@ -172,7 +207,8 @@ export class ReadAhead {
   admitted(read: ReadPage): void {
     const state = this.states[read.lane];
     state.reading = false;
-    const last = read.page.rows.at(-1);
+    state.endedWhileReading.clear();
+    const last = read.rows.at(-1);
     state.cursor = read.full && last !== undefined ? last.seq : read.throughSeq;
     if (last !== undefined) state.nextTakenWallMs = last.takenWallMs;
     // Rows may have been written since the read was started.
@@ -189,5 +225,6 @@ function newLane(): LaneState {
     loaded: 0,
     further: 0,
     nextTakenWallMs: Infinity,
+    endedWhileReading: new Set(),
   };
 }

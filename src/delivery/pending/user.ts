@@ -94,7 +94,6 @@ export class User implements ItemOwner {
     else items.splice(this.placeOf(item.seq), 0, item);
     item.owner = this;
     if (!isLast || item.open === 0) this.disturbed = true;
-    if (item.row === 'tombstone') this.itemClosed(item);
     for (const cell of item.cells) if (cell.state === 'waiting') this.count(cell, 1);
     if (this.segments !== null) this.linkAll(item);
     else if (this.items.length > 1 || item.cells.length > 1) {
@@ -138,18 +137,14 @@ export class User implements ItemOwner {
     return true;
   }
 
-  /**
-   * Removes and returns the settled entries before the first open one. `coveredToo` also determines which of
-   * them are covered.
-   */
-  takeRetired(coveredToo = false): readonly Item[] {
+  /** Removes and returns the settled entries before the first open one, up to a sequence number. */
+  takeRetired(throughSeq = Infinity): readonly Item[] {
     const { items } = this;
     let count = 0;
-    while (count < items.length && items[count]!.settled) count += 1;
+    while (count < items.length && items[count]!.seq <= throughSeq && items[count]!.settled) count += 1;
     if (count === 0) return none;
     const all = count === items.length;
     const retired = all ? items : items.splice(0, count);
-    if (coveredToo) for (const item of retired) item.covered = this.covers(item);
     if (all) this.forgetAll();
     for (const item of retired) this.release(item);
     return retired;
@@ -160,10 +155,7 @@ export class User implements ItemOwner {
     if (this.items.length < this.coveredFrom) return none;
     const kept: Item[] = [];
     const covered: Item[] = [];
-    for (const item of this.items) {
-      item.covered = item.settled && this.covers(item);
-      (item.covered ? covered : kept).push(item);
-    }
+    for (const item of this.items) (item.settled && this.covers(item) ? covered : kept).push(item);
     this.items = kept;
     this.coveredFrom = 2 * kept.length + fewItems;
     for (const item of covered) this.release(item);

@@ -1,19 +1,18 @@
-// Deleter: carries out purges and erasures, in memory at once, in the queue as rows are read or searched.
+// Deleter: carries out purges and erasures, in memory at once, in the queue as rows are read.
 //
-// A purge covers every row up to a sequence number; rows on disk end when they are read, without being sent. An
-// erasure searches the whole queue for its user, a part each turn, because the user's rows may be far behind.
-// Both begin in a turn in which every earlier message has been appended and committed.
+// A purge covers every row up to a sequence number; rows that are only in the store end when they are read, without
+// being sent. Of an erasure the rows of its user are read at once (older-rows.ts). Both begin in a turn in which every
+// earlier message has been appended and committed.
 //
 // Deletions continue after a crash. Of erasures the store keeps only hashes, until they are complete.
 
 import { hashUserKey } from '../../entry/keys';
-import { bodyChars } from '../../entry/serialise';
-import type { QueueStore, Row, UserRows } from '../../queue/store';
+import { parseBody } from '../../entry/check';
+import type { QueueStore } from '../../queue/store';
 import type { PendingUsers } from '../pending/pending-users';
-import { deletionTexts, type Deletions, type Deleted, type ErasureMark } from './deletions';
+import { digestOf, type Deletions, type Deleted, type ErasureMark } from './deletions';
 import type { Loader } from '../loader';
 import type { Producer } from '../producer';
-import type { CommitBuffer } from '../commit-buffer';
 import type { ReadAhead } from '../pending/read-ahead';
 
 /** Key in the store: the sequence number that purges cover, so that a restart continues them. */
@@ -22,8 +21,8 @@ const purgedThroughKey = 'purged through';
 /** Key in the store: the erasures in progress, as `[hash, digest, through seq]` of each user key. */
 const erasuresKey = 'erasures';
 
-/** Rows per step of a search; a step takes some milliseconds. */
-const rowsPerSearch = 5_000;
+/** Rows that are read at once to find the key of an erased user. */
+const rowsPerRead = 100;
 
 interface Request {
   /** Null for a purge. */
@@ -38,20 +37,15 @@ interface Request {
 
 type Begun = Request & { throughSeq: number };
 
-interface Search {
-  /** Null for a request of an earlier process. */
-  readonly request: Begun | null;
+/** The erasure of an earlier process, with the user's key. */
+interface Resumed {
+  readonly userKey: string;
+  readonly hash: number;
   readonly throughSeq: number;
-  readonly hashes: ReadonlySet<number>;
-  afterSeq: number;
-  reading: boolean;
-  /** Result for the next turn. */
-  found: UserRows | null;
 }
 
 export interface Parts {
   readonly store: QueueStore;
-  readonly commitBuffer: CommitBuffer;
   readonly readAhead: ReadAhead;
   readonly pendingUsers: PendingUsers;
   readonly producer: Pick<Producer<unknown>, 'mark'>;
@@ -67,7 +61,7 @@ export class Deleter {
   private closed = false;
   private asked: Request[] = [];
   private purges: Begun[] = [];
-  private readonly searches: Search[] = [];
+  private erasures: Begun[] = [];
   /** Carried out in the current turn; resolved once that is durable. */
   private done: Begun[] = [];
 
@@ -76,11 +70,7 @@ export class Deleter {
   /** Whether the erasures in progress differ from those in the store. */
   private unmarkedErasures = false;
   /** Erasures of an earlier process, which begin with the first turn. */
-  private resumed: readonly ErasureMark[] = [];
-  /**
-   * Whether the search for users of an earlier process is complete; they are forgotten after the next commit.
-   */
-  private searchComplete = false;
+  private resumed: readonly Resumed[] = [];
 
   constructor(private readonly parts: Parts) {}
 
@@ -91,10 +81,30 @@ export class Deleter {
   async resume(lastSeq: number): Promise<void> {
     const { store, deletions } = this.parts;
     deletions.purgeThrough(Math.min(lastSeq, Number((await store.getMeta(purgedThroughKey)) ?? 0)));
-    this.resumed = readMarks(await store.getMeta(erasuresKey)).map((mark) => ({
-      ...mark,
-      throughSeq: Math.min(lastSeq, mark.throughSeq),
-    }));
+    const marks = readMarks(await store.getMeta(erasuresKey));
+    const resumed: Resumed[] = [];
+    for (const mark of marks) {
+      const throughSeq = Math.min(lastSeq, mark.throughSeq);
+      const userKey = await this.keyOf({ ...mark, throughSeq });
+      if (userKey !== null) resumed.push({ userKey, hash: mark.hash, throughSeq });
+    }
+    this.resumed = resumed;
+    this.unmarkedErasures = marks.length > 0;
+  }
+
+  /** The key of an erased user, from one of the rows that are left; null when none is left. */
+  private async keyOf({ hash, digest, throughSeq }: ErasureMark): Promise<string | null> {
+    for (let afterSeq = 0; afterSeq < throughSeq;) {
+      const range = { userHash: hash, afterSeq, throughSeq };
+      const rows = (await this.parts.store.rowsOfUsers([range], rowsPerRead))[0]!;
+      // Other users may share the hash.
+      for (const { body } of rows) {
+        const userKey = userKeyIn(body);
+        if (userKey !== null && digestOf(userKey) === digest) return userKey;
+      }
+      afterSeq = rows.length < rowsPerRead ? throughSeq : rows.at(-1)!.seq;
+    }
+    return null;
   }
 
   /**
@@ -130,23 +140,22 @@ export class Deleter {
   close(): void {
     this.closed = true;
     const error = closedError();
-    const searched = this.searches.splice(0).flatMap(({ request }) => request ?? []);
-    for (const { reject } of [...this.asked, ...this.purges, ...searched, ...this.done]) reject(error);
+    for (const { reject } of [...this.asked, ...this.purges, ...this.erasures, ...this.done]) reject(error);
     this.asked = [];
     this.purges = [];
+    this.erasures = [];
     this.done = [];
   }
 
   // ── In a turn, before new messages are taken ────────────────────────────────────────────────────────────────
 
   turn(nowMs: number): void {
-    if (this.resumed.length > 0) this.beginResumed();
+    if (this.resumed.length > 0) this.beginResumed(nowMs);
     if (this.asked.length > 0) this.begin(nowMs);
     if (this.unmarkedErasures) this.markErasures();
     if (this.unmarkedSeq !== null) this.markPurge(this.unmarkedSeq);
-    const search = this.searches[0];
-    if (search !== undefined && search.found !== null) this.searched(search, search.found, nowMs);
     if (this.purges.length > 0) this.endPurges();
+    if (this.erasures.length > 0) this.endErasures();
   }
 
   private begin(nowMs: number): void {
@@ -178,36 +187,22 @@ export class Deleter {
   }
 
   private beginErasure(request: Begun, userKeys: readonly string[], nowMs: number): void {
-    const { deletions, pendingUsers, forgetUser } = this.parts;
-    const hashes = new Set<number>();
-    let throughSeq = 0;
-    for (const key of userKeys) {
-      const hash = hashUserKey(key);
-      hashes.add(hash);
-      throughSeq = Math.max(throughSeq, deletions.erase(key, hash, request.throughSeq));
-    }
-    forgetUser(userKeys);
-    for (const key of userKeys) pendingUsers.deleteUser(key, nowMs);
-    this.search(request, throughSeq, hashes);
+    this.parts.forgetUser(userKeys);
+    for (const key of userKeys) this.eraseUser(key, hashUserKey(key), request.throughSeq, nowMs);
+    this.erasures.push(request);
     this.unmarkedErasures = true;
   }
 
-  /** No user is in memory yet; each is matched when a row of theirs is read or found. */
-  private beginResumed(): void {
-    const { deletions } = this.parts;
-    const hashes = new Set<number>();
-    let throughSeq = 0;
-    for (const mark of this.resumed) {
-      deletions.resume(mark);
-      hashes.add(mark.hash);
-      throughSeq = Math.max(throughSeq, mark.throughSeq);
-    }
-    this.search(null, throughSeq, hashes);
+  private beginResumed(nowMs: number): void {
+    for (const { userKey, hash, throughSeq } of this.resumed)
+      this.eraseUser(userKey, hash, throughSeq, nowMs);
     this.resumed = [];
   }
 
-  private search(request: Begun | null, throughSeq: number, hashes: ReadonlySet<number>): void {
-    this.searches.push({ request, throughSeq, hashes, afterSeq: 0, reading: false, found: null });
+  private eraseUser(userKey: string, hash: number, askedSeq: number, nowMs: number): void {
+    const { deletions, pendingUsers } = this.parts;
+    const throughSeq = deletions.erase(userKey, hash, askedSeq);
+    pendingUsers.eraseUser(userKey, hash, throughSeq, nowMs);
   }
 
   /** Timing as in `markPurge`. */
@@ -222,84 +217,32 @@ export class Deleter {
   }
 
   private endPurges(): void {
-    const unread = this.purges.filter(({ throughSeq }) => this.parts.readAhead.hasUnreadBefore(throughSeq));
+    const unread = this.purges.filter(({ throughSeq }) => this.parts.readAhead.hasUnreadThrough(throughSeq));
     for (const request of this.purges) if (!unread.includes(request)) this.done.push(request);
     this.purges = unread;
   }
 
-  private searched(search: Search, found: UserRows, nowMs: number): void {
-    const { deletions, commitBuffer } = this.parts;
-    search.found = null;
-    for (const row of found.rows) this.foundRow(row, nowMs);
-    const { request, hashes, throughSeq } = search;
-    if (found.throughSeq !== null && found.throughSeq < throughSeq) {
-      search.afterSeq = found.throughSeq;
-      return;
-    }
-    if (request === null) this.searchComplete = true;
-    for (const [, erasure] of deletions.erasing()) {
-      // A newer erasure of the same user has a search of its own.
-      if (erasure.throughSeq > throughSeq || !hashes.has(erasure.hash)) continue;
-      erasure.searched = true;
-      if (!erasure.hasRepeats) for (const seq of erasure.tombstones) commitBuffer.mark(seq, 'remove');
-    }
-    this.searches.shift();
-    if (request !== null) this.done.push(request);
-  }
-
-  /** Ends a row that is only in the store. Entries in memory end there. */
-  private foundRow(row: Row, nowMs: number): void {
-    const { loader, pendingUsers, readAhead, deletions, commitBuffer } = this.parts;
-    if (deletions.hasRowEnded(row.seq)) return;
-    const item = loader.itemOf(row, nowMs);
-    if (item === null) return;
-    const { userKey } = item.entry;
-    deletions.match(userKey, row.userHash);
-    const erasure = deletions.erasureOf(userKey);
-    if (erasure === undefined || row.seq > erasure.throughSeq || pendingUsers.has(userKey, row.seq)) return;
-    if (row.state === 'tombstone') {
-      erasure.tombstones.add(row.seq);
-      return;
-    }
-    // A row that was read and is not in memory has ended since the search read it.
-    if (!readAhead.isUnread(row.lane, row.seq)) return;
-    if (row.state === 'repeat') {
-      // The row is sent when it is read, and newer blocks that were sent before it are sent again after it.
-      erasure.hasRepeats = true;
-      return;
-    }
-    deletions.rowEnded(row.seq);
-    commitBuffer.mark(row.seq, 'remove');
-    pendingUsers.queuedChars -= bodyChars(item.entry);
-    for (const cell of item.cells) pendingUsers.reject(cell, 'erased', deletionTexts.erased);
+  private endErasures(): void {
+    const isRead = (userKey: string): boolean => this.parts.pendingUsers.isRead(userKey);
+    const unread = this.erasures.filter(({ userKeys }) => userKeys?.every(isRead) === false);
+    for (const request of this.erasures) if (!unread.includes(request)) this.done.push(request);
+    this.erasures = unread;
   }
 
   // ── After its commit ────────────────────────────────────────────────────────────────────────────────────────
 
   committed(): void {
-    const { readAhead, deletions } = this.parts;
-    if (!readAhead.readingAny) deletions.forgetEndedRows();
     for (const request of this.done.splice(0)) request.resolve(this.resultOf(request));
-    if (this.searchComplete) this.forgetUnmatched();
-    if (deletions.any) this.forgetErased();
-    this.searchOn();
+    if (this.parts.deletions.any) this.forgetErased();
     // Every earlier message has been appended now.
     if (this.asked.length > 0) this.parts.askTurn();
-  }
-
-  /** Forgets erasures of an earlier process of whose users nothing was found. */
-  private forgetUnmatched(): void {
-    this.searchComplete = false;
-    this.parts.deletions.allMatched();
-    this.unmarkedErasures = true;
-    this.parts.askTurn();
   }
 
   /** Forgets erasures that are complete. */
   private forgetErased(): void {
     const { deletions, pendingUsers } = this.parts;
-    for (const [key, { searched, throughSeq }] of deletions.erasing()) {
-      if (!searched || pendingUsers.hasUpTo(key, throughSeq)) continue;
+    for (const [key, { throughSeq }] of deletions.erasing()) {
+      if (!pendingUsers.isRead(key) || pendingUsers.hasUpTo(key, throughSeq)) continue;
       deletions.forget(key);
       this.unmarkedErasures = true;
       this.parts.askTurn();
@@ -318,22 +261,13 @@ export class Deleter {
     }
     return { entries, inFlight };
   }
+}
 
-  private searchOn(): void {
-    const search = this.searches[0];
-    if (search === undefined || search.reading || search.found !== null) return;
-    search.reading = true;
-    this.parts.store.rowsOfUsers([...search.hashes], search.afterSeq, rowsPerSearch).then(
-      (found) => {
-        search.reading = false;
-        search.found = found;
-        this.parts.askTurn();
-      },
-      (error: unknown) => {
-        search.reading = false;
-        this.parts.failed(error);
-      },
-    );
+function userKeyIn(body: string): string | null {
+  try {
+    return parseBody(body).userKey;
+  } catch {
+    return null;
   }
 }
 

@@ -13,12 +13,11 @@
 //
 // The store does not record which blocks of an entry were accepted: after a crash an open entry counts as never
 // sent. So an entry that ended by one of its blocks stays as a row to repeat while an older entry of the user
-// is open or may run late. An erasure leaves rows to repeat in the store, with the tombstones above them. Other
-// tombstones are not affected: a row that an older entry in memory might undo is a row to repeat before that
-// older entry can be sent.
+// is open or may run late. A row that an older entry in memory might undo is a row to repeat before that older entry
+// can be sent.
 //
-// One gap is left: the rejected blocks of a tombstone are known only in memory. After a crash such a block
-// replaces older blocks of its segment, which matters if those are rows to repeat since an earlier crash.
+// One gap is left: the rejected blocks of a row to repeat are known only in memory. After a crash such a block
+// replaces older blocks of its segment until it is rejected again.
 
 import { createHash } from 'node:crypto';
 import { QueueError } from '../../queue/store';
@@ -73,18 +72,12 @@ export interface ErasureMark {
 }
 
 /** The erasure of one user. */
-export interface Erasure extends ErasureMark {
-  /** Whether the store holds rows to repeat, which need the tombstones above them. */
-  hasRepeats: boolean;
+interface Erasure extends ErasureMark {
   entries: number;
-  /** Whether the store holds neither an unread row nor a tombstone of the user. */
-  searched: boolean;
-  /** Rows that are tombstones, or became tombstones during the search. */
-  readonly tombstones: Set<number>;
 }
 
 /** Digest of a user key; the key can only be found by trying. */
-function digestOf(userKey: string): string {
+export function digestOf(userKey: string): string {
   return createHash('sha256').update(userKey).digest('base64url');
 }
 
@@ -92,19 +85,12 @@ export class Deletions {
   private purgedThrough = 0;
   /** By user key. */
   private readonly erasures = new Map<string, Erasure>();
-  /**
-   * Erasures of an earlier process, by digest: no row of these users was found yet, so their keys are unknown.
-   */
-  private readonly unmatched = new Map<string, ErasureMark>();
-  private readonly unmatchedHashes = new Set<number>();
-  /** Unread rows that have ended on disk; a page that was requested earlier may still contain them. */
-  private readonly endedRows = new Set<number>();
   /** Number of entries that purges have ended. */
   purged = 0;
 
   /** Whether any deletion is in progress. */
   get any(): boolean {
-    return this.purgedThrough > 0 || this.erasures.size > 0 || this.unmatched.size > 0;
+    return this.purgedThrough > 0 || this.erasures.size > 0;
   }
 
   /** Returns the sequence number that all purges cover; an earlier purge may cover more. */
@@ -118,52 +104,16 @@ export class Deletions {
    * covers, at least that of the earlier erasure.
    */
   erase(userKey: string, hash: number, asked: number): number {
-    const digest = digestOf(userKey);
-    const earlier = this.erasures.get(userKey) ?? this.unmatched.get(digest);
+    const earlier = this.erasures.get(userKey);
     const throughSeq = Math.max(asked, earlier?.throughSeq ?? 0);
-    this.erasures.set(userKey, {
-      hash,
-      digest,
-      throughSeq,
-      hasRepeats: false,
-      entries: this.erasures.get(userKey)?.entries ?? 0,
-      searched: false,
-      tombstones: new Set(),
-    });
+    const entries = earlier?.entries ?? 0;
+    this.erasures.set(userKey, { hash, digest: digestOf(userKey), throughSeq, entries });
     return throughSeq;
   }
 
-  // ── Across restarts ─────────────────────────────────────────────────────────────────────────────────────────
-
   /** The erasures that the next process must continue. */
   marks(): ErasureMark[] {
-    return [...this.unmatched.values(), ...this.erasures.values()].map(({ hash, digest, throughSeq }) => ({
-      hash,
-      digest,
-      throughSeq,
-    }));
-  }
-
-  /** Continues an erasure of an earlier process. */
-  resume(mark: ErasureMark): void {
-    this.unmatched.set(mark.digest, mark);
-    this.unmatchedHashes.add(mark.hash);
-  }
-
-  /** A row of a user was loaded or found: continues the erasure of an earlier process if it is of this user. */
-  match(userKey: string, hash: number): void {
-    if (!this.unmatchedHashes.has(hash)) return;
-    const mark = this.unmatched.get(digestOf(userKey));
-    if (mark === undefined) return;
-    this.unmatched.delete(mark.digest);
-    // A newer erasure covers it.
-    if (!this.erasures.has(userKey)) this.erase(userKey, hash, mark.throughSeq);
-  }
-
-  /** The store holds no further rows of these users. */
-  allMatched(): void {
-    this.unmatched.clear();
-    this.unmatchedHashes.clear();
+    return [...this.erasures.values()].map(({ hash, digest, throughSeq }) => ({ hash, digest, throughSeq }));
   }
 
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -187,22 +137,6 @@ export class Deletions {
     else this.erasures.get(entry.userKey)!.entries += 1;
   }
 
-  /**
-   * Whether an ended row needs no tombstone, because no older row of its user will be sent. That holds for an
-   * erased user without rows to repeat; a purge leaves rows to repeat, so it leaves tombstones. While the
-   * search for an erased user runs, tombstones stay, because a crash would bring older rows back and a row to
-   * repeat may be found; they are removed at the end of the search.
-   */
-  needsNoTombstone({ entry, seq }: Item): boolean {
-    if (this.erasures.size === 0) return false;
-    const erasure = this.erasures.get(entry.userKey);
-    if (erasure === undefined || erasure.hasRepeats || seq > erasure.throughSeq) return false;
-    if (!erasure.searched) erasure.tombstones.add(seq);
-    return erasure.searched;
-  }
-
-  // ── The search of the log ───────────────────────────────────────────────────────────────────────────────────
-
   /** The erasures in progress. */
   erasing(): Iterable<readonly [userKey: string, erasure: Erasure]> {
     return this.erasures;
@@ -215,19 +149,5 @@ export class Deletions {
   /** Neither memory nor the store holds entries of the user any more. */
   forget(userKey: string): void {
     this.erasures.delete(userKey);
-  }
-
-  rowEnded(seq: number): void {
-    this.endedRows.add(seq);
-  }
-
-  /** Whether a row of a page has already ended. */
-  hasRowEnded(seq: number): boolean {
-    return this.endedRows.size > 0 && this.endedRows.has(seq);
-  }
-
-  /** No page that was requested before their end is outstanding. */
-  forgetEndedRows(): void {
-    this.endedRows.clear();
   }
 }

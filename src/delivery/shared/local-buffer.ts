@@ -17,8 +17,6 @@ import type { Batch, SharedLog, SharedRow } from '../../queue/shared-log';
 const streamKey = 'stream';
 const doubtKey = 'doubtful batch';
 
-const rowsPerSearch = 20_000;
-
 /** A batch of which nobody knows whether the log has it. */
 export type Doubt = Pick<Batch, 'stream' | 'number'>;
 
@@ -104,6 +102,7 @@ export class LocalBuffer {
       ...row,
       seq: this.lastSeq + 1 + index,
       eventMonoMs: 0,
+      cold: true,
     }));
     const lastSeq = this.lastSeq + rows.length;
     const doubtful = doubt === null ? null : { ...doubt, firstSeq: this.lastSeq + 1, lastSeq };
@@ -155,9 +154,7 @@ export class LocalBuffer {
 
   /** The first `most` of both lanes, in order. */
   private async rowsBetween(afterSeq: number, throughSeq: number, most: number): Promise<readonly Row[]> {
-    const pages = await Promise.all(
-      lanes.map(async (lane) => (await this.store.read(lane, afterSeq, throughSeq, most)).rows),
-    );
+    const pages = await Promise.all(lanes.map((lane) => this.store.read(lane, afterSeq, throughSeq, most)));
     return pages
       .flat()
       .sort((a, b) => a.seq - b.seq)
@@ -229,14 +226,16 @@ export class LocalBuffer {
     return this.turns.run(async () => {
       await this.open();
       await this.passHandedOver();
-      const hashes = userKeys.map(hashUserKey);
-      for (let after: number | null = this.handedOverSeq ?? 0; after !== null;) {
-        const { rows, throughSeq } = await this.store.rowsOfUsers(hashes, after, rowsPerSearch);
-        await this.discard(
-          rows.filter((row) => row.takenWallMs <= takenUntilMs && isBodyOf(userKeys, row.body)),
-          gone,
-        );
-        after = throughSeq;
+      const throughSeq = this.lastSeq;
+      for (const userHash of userKeys.map(hashUserKey)) {
+        for (let afterSeq = this.handedOverSeq ?? 0; afterSeq < throughSeq;) {
+          const rows = (await this.store.rowsOfUsers([{ userHash, afterSeq, throughSeq }], rowsPerBatch))[0]!;
+          await this.discard(
+            rows.filter((row) => row.takenWallMs <= takenUntilMs && isBodyOf(userKeys, row.body)),
+            gone,
+          );
+          afterSeq = rows.length < rowsPerBatch ? throughSeq : rows.at(-1)!.seq;
+        }
       }
     });
   }

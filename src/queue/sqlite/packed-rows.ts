@@ -1,6 +1,7 @@
 // Packed rows: new rows for another thread as columns instead of objects, because cloning a thousand objects
 // costs more than writing them to disk.
 
+import { laneCodes, lanesByCode } from '../row-codes';
 import type { NewRow, Source } from '../store';
 
 /** The numbers of all rows in one array, their bodies in one string. */
@@ -12,6 +13,8 @@ export interface PackedRows {
 }
 
 const numbersPerRow = 8;
+/** Added to the lane of a row that is cold. */
+const coldFlag = 2;
 
 export function pack(rows: readonly NewRow[]): PackedRows {
   const numbers = new Float64Array(rows.length * numbersPerRow);
@@ -21,7 +24,7 @@ export function pack(rows: readonly NewRow[]): PackedRows {
     // Rows of one message share one source object.
     if (row.source !== sources.at(-1)) sources.push(row.source);
     numbers[at++] = row.seq;
-    numbers[at++] = row.lane === 'add' ? 0 : 1;
+    numbers[at++] = laneCodes[row.lane] + (row.cold === true ? coldFlag : 0);
     numbers[at++] = row.userHash;
     numbers[at++] = sources.length - 1;
     numbers[at++] = row.eventWallMs;
@@ -40,13 +43,14 @@ export function unpack({ numbers, sources, bodies }: PackedRows): NewRow[] {
     const end = start + numbers[at + 7]!;
     rows.push({
       seq: numbers[at]!,
-      lane: numbers[at + 1] === 0 ? 'add' : 'removal',
+      lane: lanesByCode[numbers[at + 1]! % coldFlag]!,
       userHash: numbers[at + 2]!,
       source: sources[numbers[at + 3]!]!,
       eventWallMs: numbers[at + 4]!,
       eventMonoMs: numbers[at + 5]!,
       takenWallMs: numbers[at + 6]!,
       body: bodies.slice(start, end),
+      cold: numbers[at + 1]! >= coldFlag,
     });
     start = end;
   }

@@ -6,9 +6,9 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import { checkAppend, isEmpty, runsOf } from '../commit-parts';
 import type { Commit, InFlightRecord, Lane, RecoveredRecord, NewRow, Opened, QueueError } from '../store';
-import type { Page, Row, RowState, Source, UserRows } from '../store';
-import { logSql } from '../log-sql';
-import { laneCodes, lanesByCode, stateCodes, statesByCode } from '../row-codes';
+import type { Row, Source, UserRange } from '../store';
+import { bucketOf, logSql } from '../log-sql';
+import { laneCodes, lanesByCode, statesByCode } from '../row-codes';
 import { isEncrypted, type Cipher, type EncryptionOptions } from './encryption';
 import { checkContent } from './sqlite-check';
 import { queueError, toOpenError, toQueueError } from './sqlite-errors';
@@ -17,7 +17,7 @@ import { dropCipher, hasCipher, newCipher, openCipher, cipherNotes } from './sql
 
 /** Rows per INSERT: measured a third faster than single rows, and no faster with more. */
 const rowsPerInsert = 40;
-const columnsPerRow = 9;
+const columnsPerRow = 10;
 /** Free pages (8 KiB each) that are kept for later rows. */
 const sparePages = 1024;
 const largeWalBytes = 1_048_576;
@@ -36,6 +36,8 @@ interface Totals {
   lastSeq: number;
   waiting: number;
   bodyChars: number;
+  /** Highest number of each lane that was ever appended without being cold. */
+  warmSeq: Record<Lane, number>;
   /**
    * Number of commits ever that changed something. After a crash of the thread it tells whether the last commit
    * was made.
@@ -72,6 +74,8 @@ export class SqliteLog {
   #damage: QueueError | null = null;
   #isOpen = true;
   #pagesToCut = 0;
+  /** Numbers up to which rows of an earlier process may not be cold; null when all of them are. */
+  #warm: Totals['warmSeq'] | null;
 
   /** Takes over a handle from `openDatabase`, and closes it when the content is invalid. */
   constructor(
@@ -83,6 +87,7 @@ export class SqliteLog {
       this.#statements = prepareAll(db);
       this.#sources = new Sources(db);
       this.#totals = this.#readTotals();
+      this.#warm = { ...this.#totals.warmSeq };
       this.#cipher = encryptionOptions === null ? null : openCipher(db, path, encryptionOptions);
     } catch (error) {
       db.close();
@@ -102,6 +107,7 @@ export class SqliteLog {
   takeOver(checked = false): Opened {
     if (checked) this.#guard(() => checkContent(this.db, this.path, this.#totals.waiting));
     this.#guard(() => this.#settleEncryption());
+    this.#warm = { ...this.#totals.warmSeq };
     return this.#guard(() => ({
       lastSeq: this.#totals.lastSeq,
       waiting: this.#totals.waiting,
@@ -123,7 +129,8 @@ export class SqliteLog {
   *commitInSteps(commit: Commit, rowsPerStep: number): Steps<number> {
     const totals = this.#guard(() => {
       checkAppend(commit, this.#totals.lastSeq);
-      return { ...this.#totals, commits: this.#totals.commits + 1 };
+      const { warmSeq, ...totals } = this.#totals;
+      return { ...totals, warmSeq: { ...warmSeq }, commits: totals.commits + 1 };
     });
     if (isEmpty(commit)) return this.#totals.commits;
     try {
@@ -135,25 +142,30 @@ export class SqliteLog {
     return totals.commits;
   }
 
-  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Page {
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): readonly Row[] {
     return this.#guard(() => {
       const statement = lane === 'add' ? this.#statements.readAdds : this.#statements.readRemovals;
       const found = statement.all(afterSeq, throughSeq, Math.min(limit, Number.MAX_SAFE_INTEGER));
-      const rows = found.map((record) => this.#rowOf(record));
-      return { rows, tombstones: this.#tombstonesOf(rows) };
+      return found.map((record) => this.#rowOf(record));
     });
   }
 
-  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): UserRows {
+  rowsOfUsers(ranges: readonly UserRange[], limit: number): readonly (readonly Row[])[] {
     return this.#guard(() => {
-      const { lookedAt, rowsOf } = this.#statements;
+      if (this.#warm !== null) this.#makeCold(this.#warm);
+      // There may be a long range without rows before the first one.
       const most = Math.min(limit, Number.MAX_SAFE_INTEGER);
-      const looked = lookedAt.get(afterSeq, most) as { last: number | null; count: number };
-      if (looked.last === null) return { rows: [], throughSeq: null };
-      const names = userHashes.flatMap((hash) => this.#namesOf(hash));
-      const found = rowsOf.all(afterSeq, looked.last, JSON.stringify(names));
-      const rows = found.map((record) => this.#rowOf(record));
-      return { rows, throughSeq: looked.count < limit ? null : looked.last };
+      const first = (this.#statements.firstSeq.get()?.first as number | null) ?? Infinity;
+      return ranges.map(({ userHash, afterSeq, throughSeq }) => {
+        const after = Math.max(afterSeq, first - 1);
+        const through = Math.min(throughSeq, this.#totals.lastSeq);
+        if (after >= through) return [];
+        return this.#namesOf(userHash)
+          .flatMap((name) => this.#statements.rowsOf.all(after, through, name, most))
+          .map((record) => this.#rowOf(record))
+          .sort((a, b) => a.seq - b.seq)
+          .slice(0, most);
+      });
     });
   }
 
@@ -179,7 +191,7 @@ export class SqliteLog {
       const totals = { ...this.#totals, waiting: 0, bodyChars: 0, commits: this.#totals.commits + 1 };
       this.#transaction(() => {
         this.db.exec('DELETE FROM entry');
-        this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
+        this.#setTotals(totals);
       });
       this.#totals = totals;
     });
@@ -263,13 +275,16 @@ export class SqliteLog {
   }
 
   #readTotals(): Totals {
-    const found = this.db.prepare('SELECT last_seq, waiting, chars, commits FROM total').get();
+    const found = this.db
+      .prepare('SELECT last_seq, waiting, chars, warm_add, warm_removal, commits FROM total')
+      .get();
     if (found === undefined) throw queueError('damaged', this.path, 'its totals are missing');
     const highest = this.db.prepare('SELECT max(seq) AS seq FROM entry').get()?.seq as number | null;
     const totals = {
       lastSeq: found.last_seq as number,
       waiting: found.waiting as number,
       bodyChars: found.chars as number,
+      warmSeq: { add: found.warm_add as number, removal: found.warm_removal as number },
       commits: found.commits as number,
     };
     if ((highest ?? 0) > totals.lastSeq || (highest === null && totals.waiting > 0)) {
@@ -284,16 +299,17 @@ export class SqliteLog {
       if (from > 0) yield;
       this.#append(append.length > rowsPerStep ? append.slice(from, from + rowsPerStep) : append, totals);
     }
-    if (commit.tombstone !== undefined) this.#setState(commit.tombstone, 'tombstone', totals);
-    if (commit.repeat !== undefined) this.#setState(commit.repeat, 'repeat', totals);
+    if (commit.repeat !== undefined) this.#repeat(commit.repeat, totals);
     if (commit.remove !== undefined) this.#remove(commit.remove, totals);
-    if (commit.dropTombstonesThrough !== undefined)
-      this.#dropTombstones(commit.dropTombstonesThrough, totals);
     for (const mark of commit.begin ?? []) this.#statements.beginRecord.run(mark.post, this.#blobOf(mark));
     for (const { post, untilWallMs } of commit.unknown ?? [])
       this.#statements.setRecordUnknown.run(untilWallMs, post);
     for (const post of commit.settle ?? []) this.#statements.settleRecord.run(post);
-    this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
+    this.#setTotals(totals);
+  }
+
+  #setTotals({ lastSeq, waiting, bodyChars, warmSeq, commits }: Totals): void {
+    this.#statements.setTotals.run(lastSeq, waiting, bodyChars, warmSeq.add, warmSeq.removal, commits);
   }
 
   #append(rows: readonly NewRow[], totals: Totals): void {
@@ -308,7 +324,10 @@ export class SqliteLog {
       this.#fill(values, 0, rows[at]!);
       this.#statements.insertOne.run(...values);
     }
-    for (const row of rows) totals.bodyChars += row.body.length;
+    for (const { body, cold, lane, seq } of rows) {
+      totals.bodyChars += body.length;
+      if (cold !== true) totals.warmSeq[lane] = seq;
+    }
     totals.waiting += rows.length;
     totals.lastSeq = rows.at(-1)?.seq ?? totals.lastSeq;
   }
@@ -323,7 +342,8 @@ export class SqliteLog {
     values[at + 5] = row.eventWallMs;
     values[at + 6] = row.eventMonoMs;
     values[at + 7] = row.takenWallMs;
-    values[at + 8] = cipher?.encryptRow(row.userHash, row.body) ?? row.body;
+    values[at + 8] = row.cold === true ? 1 : 0;
+    values[at + 9] = cipher?.encryptRow(row.userHash, row.body) ?? row.body;
   }
 
   // ── The cipher ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -398,11 +418,21 @@ export class SqliteLog {
     return { post, userHashes: hashes, untilWallMs };
   }
 
-  #setState(seqs: readonly number[], state: Exclude<RowState, 'waiting'>, totals: Totals): void {
-    for (const [first, last] of runsOf(seqs)) {
-      totals.waiting -= Number(this.#statements.endWaiting.run(stateCodes[state], first, last).changes);
-      this.#statements.changeEnded.run(stateCodes[state], first, last, stateCodes[state]);
-    }
+  /**
+   * Makes rows of an earlier process cold that were in its memory. Not before they are asked for: a start writes nothing,
+   * and most of them are read soon.
+   */
+  #makeCold({ add, removal }: Totals['warmSeq']): void {
+    this.#transaction(() => {
+      this.#statements.coolAdds.run(add);
+      this.#statements.coolRemovals.run(removal);
+    });
+    this.#warm = null;
+  }
+
+  #repeat(seqs: readonly number[], totals: Totals): void {
+    for (const [first, last] of runsOf(seqs))
+      totals.waiting -= Number(this.#statements.repeatRun.run(first, last).changes);
   }
 
   #remove(seqs: readonly number[], totals: Totals): void {
@@ -412,24 +442,6 @@ export class SqliteLog {
       totals.bodyChars -= sum.chars;
       this.#statements.removeRun.run(first, last);
     }
-  }
-
-  #dropTombstones(through: number, totals: Totals): void {
-    const sum = this.#statements.sumTombstones.get(through) as { count: number; chars: number };
-    if (sum.count === 0) return;
-    totals.bodyChars -= sum.chars;
-    this.#statements.dropTombstones.run(through);
-  }
-
-  #tombstonesOf(rows: readonly Row[]): Row[] {
-    const first = rows[0];
-    if (first === undefined || this.#statements.anyTombstone.get() === undefined) return [];
-    const users = new Set(rows.map((row) => row.userHash));
-    return [...users]
-      .flatMap((user) => this.#namesOf(user))
-      .flatMap((name) => this.#statements.tombstonesOf.all(name, first.seq))
-      .map((record) => this.#rowOf(record))
-      .sort((a, b) => a.seq - b.seq);
   }
 
   #rowOf(record: object): Row {
@@ -548,40 +560,42 @@ function keyOf(source: Source): string {
 function prepareAll(db: DatabaseSync) {
   const columns = 'seq, lane, state, user, source, event_wall, event_mono, taken_wall, body';
   const insert =
-    'INSERT INTO entry (seq, lane, state, user, source, chars, event_wall, event_mono, taken_wall, body)';
-  const values = '(?, ?, 0, ?, ?, ?, ?, ?, ?, ?)';
+    'INSERT INTO entry (seq, lane, state, user, source, chars, event_wall, event_mono, taken_wall, cold, body)';
+  const values = '(?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)';
   const sql = logSql({
     table: (name) => name,
     byNumber: 'NOT INDEXED',
     byIndex: (index) => `INDEXED BY ${index}`,
     at: () => '?',
     columns,
-    isOneOf: (column) => `${column} IN (SELECT value FROM json_each(?))`,
   });
   return {
     insertOne: db.prepare(`${insert} VALUES ${values}`),
     insertMany: db.prepare(`${insert} VALUES ${new Array(rowsPerInsert).fill(values).join(', ')}`),
-    endWaiting: db.prepare('UPDATE entry SET state = ? WHERE seq BETWEEN ? AND ? AND state = 0'),
-    changeEnded: db.prepare('UPDATE entry SET state = ? WHERE seq BETWEEN ? AND ? AND state NOT IN (0, ?)'),
+    repeatRun: db.prepare('UPDATE entry SET state = 1 WHERE seq BETWEEN ? AND ? AND state = 0'),
     sumRun: db.prepare(
       'SELECT count(*) FILTER (WHERE state = 0) AS waiting, coalesce(sum(chars), 0) AS chars FROM entry WHERE seq BETWEEN ? AND ?',
     ),
     removeRun: db.prepare('DELETE FROM entry WHERE seq BETWEEN ? AND ?'),
-    // By number, not by the index of tombstones: below this number nearly all rows are tombstones.
-    sumTombstones: db.prepare(
-      'SELECT count(*) AS count, coalesce(sum(chars), 0) AS chars FROM entry NOT INDEXED WHERE seq <= ? AND state = 1',
-    ),
-    dropTombstones: db.prepare('DELETE FROM entry NOT INDEXED WHERE seq <= ? AND state = 1'),
     readAdds: db.prepare(sql.readAdds),
     readRemovals: db.prepare(sql.readRemovals),
-    anyTombstone: db.prepare('SELECT 1 FROM entry INDEXED BY entry_tombstone WHERE state = 1 LIMIT 1'),
-    tombstonesOf: db.prepare(
-      `SELECT ${columns} FROM entry INDEXED BY entry_tombstone WHERE state = 1 AND user = ? AND seq > ?`,
+    coolAdds: db.prepare('UPDATE entry NOT INDEXED SET cold = 1 WHERE seq <= ? AND cold = 0 AND lane = 0'),
+    coolRemovals: db.prepare(
+      'UPDATE entry INDEXED BY entry_removal SET cold = 1 WHERE lane = 1 AND seq <= ? AND cold = 0',
     ),
+    // Bucket after bucket, so that the rows are in order.
+    rowsOf: db.prepare(
+      `WITH RECURSIVE bucket (n) AS (
+        SELECT ${bucketOf('?1')} UNION ALL SELECT n + 1 FROM bucket WHERE n < ${bucketOf('?2')}
+      )
+      SELECT ${columns} FROM bucket CROSS JOIN entry INDEXED BY entry_cold
+      WHERE ${bucketOf('seq')} = n AND user = ?3 AND cold = 1 AND seq > ?1 AND seq <= ?2 LIMIT ?4`,
+    ),
+    firstSeq: db.prepare(sql.firstSeq),
     oldest: db.prepare(sql.oldest),
-    lookedAt: db.prepare(sql.lookedAt),
-    rowsOf: db.prepare(sql.rowsOf),
-    setTotals: db.prepare('UPDATE total SET last_seq = ?, waiting = ?, chars = ?, commits = ?'),
+    setTotals: db.prepare(
+      'UPDATE total SET last_seq = ?, waiting = ?, chars = ?, warm_add = ?, warm_removal = ?, commits = ?',
+    ),
     beginRecord: db.prepare('INSERT INTO flight (post, users) VALUES (?, ?)'),
     setRecordUnknown: db.prepare('UPDATE flight SET until_wall = ? WHERE post = ?'),
     settleRecord: db.prepare('DELETE FROM flight WHERE post = ?'),

@@ -16,6 +16,7 @@ import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { threadId } from 'node:worker_threads';
 
+import { bucketOf } from '../log-sql';
 import { inMemory, queueError, toOpenError } from './sqlite-errors';
 
 /** Application id of our files ("iaso"), so that another program's database is not mistaken for a queue. */
@@ -26,7 +27,8 @@ export type Migration = (db: DatabaseSync) => void;
 export const migrations: readonly Migration[] = [
   (db) =>
     db.exec(`
-      -- lane: 0 add, 1 removal; state: 0 waiting, 1 tombstone, 2 repeat; chars: length of body in UTF-16 units.
+      -- lane: 0 add, 1 removal; state: 0 waiting, 1 repeat; chars: length of body in UTF-16 units; cold: 1 when the
+      -- row was appended without being in memory, or left by an earlier process.
       CREATE TABLE entry (
         seq INTEGER PRIMARY KEY,
         lane INTEGER NOT NULL,
@@ -37,10 +39,11 @@ export const migrations: readonly Migration[] = [
         event_wall REAL NOT NULL,
         event_mono REAL NOT NULL,
         taken_wall REAL NOT NULL,
+        cold INTEGER NOT NULL,
         body TEXT NOT NULL
       ) STRICT;
-      CREATE INDEX entry_removal ON entry (lane) WHERE lane = 1 AND state <> 1;
-      CREATE INDEX entry_tombstone ON entry (user) WHERE state = 1;
+      CREATE INDEX entry_removal ON entry (lane) WHERE lane = 1;
+      CREATE INDEX entry_cold ON entry (${bucketOf('seq')}, user) WHERE cold = 1;
       CREATE TABLE source (
         id INTEGER PRIMARY KEY,
         node TEXT NOT NULL,
@@ -49,15 +52,18 @@ export const migrations: readonly Migration[] = [
       -- users: hashes as 64-bit floats, little-endian; post below 0: left by an earlier process.
       CREATE TABLE flight (post INTEGER PRIMARY KEY, users BLOB NOT NULL, until_wall REAL) STRICT;
       CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-      -- Running totals, one row: counting a million rows at the start would take seconds.
+      -- Running totals, one row: counting a million rows at the start would take seconds. warm_add, warm_removal: the
+      -- highest number of each lane that was ever appended without being cold.
       CREATE TABLE total (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         last_seq INTEGER NOT NULL,
         waiting INTEGER NOT NULL,
         chars INTEGER NOT NULL,
+        warm_add INTEGER NOT NULL,
+        warm_removal INTEGER NOT NULL,
         commits INTEGER NOT NULL
       ) STRICT;
-      INSERT INTO total VALUES (1, 0, 0, 0, 0);
+      INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0);
     `),
 ];
 

@@ -3,7 +3,7 @@
 
 import { InlineHost } from './log-host';
 import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-host';
-import type { Commit, Lane, Opened, QueueStore, QueueError, Page, UserRows } from '../store';
+import type { Commit, Lane, Opened, QueueStore, QueueError, Row, UserRange } from '../store';
 import type { EncryptionOptions } from './encryption';
 import { inMemory, queueError, toQueueError } from './sqlite-errors';
 import { startThread } from './thread-host';
@@ -92,12 +92,12 @@ export class SqliteStore implements QueueStore {
     });
   }
 
-  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<readonly Row[]> {
     return this.#call('read', [lane, afterSeq, throughSeq, limit]);
   }
 
-  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
-    return this.#call('rowsOfUsers', [userHashes, afterSeq, limit]);
+  rowsOfUsers(ranges: readonly UserRange[], limit: number): Promise<readonly (readonly Row[])[]> {
+    return this.#call('rowsOfUsers', [ranges, limit]);
   }
 
   getMeta(key: string): Promise<string | null> {

@@ -6,6 +6,7 @@ import { CircuitBreaker } from '../../../src/delivery/schedule/circuit-breaker';
 import { Loader } from '../../../src/delivery/loader';
 import { Bisection } from '../../../src/delivery/schedule/bisection';
 import { BatchBuilder } from '../../../src/delivery/schedule/batch-builder';
+import { ReadAhead } from '../../../src/delivery/pending/read-ahead';
 import { ReadyUsers } from '../../../src/delivery/schedule/ready';
 import { Reports } from '../../../src/delivery/respond/reports';
 import { User } from '../../../src/delivery/pending/user';
@@ -96,15 +97,7 @@ export const flowBugs: readonly Bug[] = [
   }),
   breaks('the queue admits more than its limit', Loader, 'refusalOf', () => null),
   breaks('entries of a closed node are sent from memory', Loader, 'abandon', () => undefined),
-  breaks(
-    'tombstones made during a read are forgotten',
-    PendingUsers,
-    'admitTombstones',
-    function (original, tombstones, touched, nowMs) {
-      this.tombstonesWhileReading = [];
-      original(tombstones, touched, nowMs);
-    },
-  ),
+  breaks('a row that ended during a read is taken once more', ReadAhead, 'rowEnded', () => undefined),
 
   // Failures.
   breaks('an expired token is used again', TokenKeeper, 'refused', () => undefined),

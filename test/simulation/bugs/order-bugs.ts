@@ -1,6 +1,7 @@
 // Bugs by which an older state wins, or a membership lasts too long.
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Producer } from '../../../src/delivery/producer';
+import { OlderRows } from '../../../src/delivery/pending/older-rows';
 import { PendingBlocks } from '../../../src/delivery/pending/pending-blocks';
 import { ReadAhead } from '../../../src/delivery/pending/read-ahead';
 import { ReadyUsers } from '../../../src/delivery/schedule/ready';
@@ -42,8 +43,13 @@ export const orderBugs: readonly Bug[] = [
       original(failed ? newer : older, failed ? older : newer, covered);
     },
   ),
-  breaks('a tombstone is dropped early', ReadAhead, 'tombstoneFloor', (_original, lastSeq) => lastSeq),
-  breaks('no tombstone is kept', ReadAhead, 'hasUnreadBefore', () => false),
+  breaks(
+    'an ended entry is forgotten before older rows are read',
+    OlderRows,
+    'completeThroughSeq',
+    () => Infinity,
+  ),
+  breaks('older rows of a user are not read', OlderRows, 'need', () => undefined),
   breaks(
     'new entries overtake those that are on disk only',
     ReadAhead,

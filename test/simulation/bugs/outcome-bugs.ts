@@ -41,7 +41,7 @@ export const outcomeBugs: readonly Bug[] = [
     'the ends of a failed commit are forgotten',
     CommitBuffer,
     'putBack',
-    function (original, { repeat: _repeat, tombstone: _tombstone, remove: _remove, ...rest }) {
+    function (original, { repeat: _repeat, remove: _remove, ...rest }) {
       original(rest);
     },
   ),

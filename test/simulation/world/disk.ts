@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { openLog, type SqliteLog } from '../../../src/queue/sqlite/sqlite-log';
 import { QueueError } from '../../../src/queue/store';
-import type { Commit, Lane, Opened, QueueStore, Page, UserRows } from '../../../src/queue/store';
+import type { Commit, Lane, Opened, QueueStore, Row, UserRange } from '../../../src/queue/store';
 import type { Dice } from './dice';
 import type { ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
@@ -102,12 +102,12 @@ class DiskStore implements QueueStore {
     return this.#next(true, ({ log }) => void log.commit(commit));
   }
 
-  read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
+  read(lane: Lane, after: number, through: number, limit: number): Promise<readonly Row[]> {
     return this.#next(false, ({ log }) => log.read(lane, after, through, limit));
   }
 
-  rowsOfUsers(hashes: readonly number[], after: number, limit: number): Promise<UserRows> {
-    return this.#next(false, ({ log }) => log.rowsOfUsers(hashes, after, limit));
+  rowsOfUsers(ranges: readonly UserRange[], limit: number): Promise<readonly (readonly Row[])[]> {
+    return this.#next(false, ({ log }) => log.rowsOfUsers(ranges, limit));
   }
 
   getMeta(key: string): Promise<string | null> {

@@ -1,0 +1,187 @@
+// Older rows of users in memory that are only in the store: read by user, so that a newer entry does not leave before
+// older ones are known to be covered by it, or to go first (promise 2).
+//
+// A lane is read in order, so an entry that comes into memory leaves older ones of its user behind only in the other lane:
+// typically a removal, while a backlog of adds is on disk. Every older row of the user is then read, as many at a time as
+// memory allows. Until they are in memory, ended entries that are newer stay there (see PendingUsers.forget).
+
+import type { Lane, QueueStore, Row, UserRange } from '../../queue/store';
+import type { User } from './user';
+
+/** Which rows are unread: see ReadAhead. */
+interface Unread {
+  hasUnreadIn(lane: Lane, throughSeq: number): boolean;
+  hasUnreadThrough(seq: number): boolean;
+  readonly readThroughSeq: number;
+}
+
+interface Lookup {
+  readonly user: User;
+  /** Every row up to `afterSeq` is in memory or has ended; those up to `throughSeq` must be. */
+  afterSeq: number;
+  throughSeq: number;
+  /** An entry of the user is not sent before the first rows are read, since it may cover them or go with them. */
+  holds: boolean;
+  /** Its rows end as soon as they are read, so that they need no memory. */
+  erases: boolean;
+}
+
+interface Found {
+  readonly lookup: Lookup;
+  readonly range: UserRange;
+  readonly rows: readonly Row[];
+}
+
+/** Rows of some users, for the next turn. */
+export interface OlderRowsRead {
+  readonly kind: 'older';
+  readonly found: readonly Found[];
+}
+
+/** Rows of one user that are read at once. */
+const rowsPerRead = 1_000;
+/** A user with more entries in memory waits until some of them have ended. */
+const mostInMemory = 1_000;
+/** Sequence numbers that one call may span, summed over its users: the work of some milliseconds. */
+const seqsPerCall = 2 ** 25;
+const usersPerCall = 100;
+
+export class OlderRows {
+  /** Of users in memory. */
+  private readonly lookups = new Map<User, Lookup>();
+  /** Those to be read next, in order; erasures first. */
+  private readonly queue = new Set<Lookup>();
+  private readonly erasures = new Set<Lookup>();
+  private reading = false;
+
+  constructor(
+    private readonly store: QueueStore,
+    private readonly readAhead: Unread,
+  ) {}
+
+  /** An entry of the user has come into memory: its older rows must follow. */
+  need(user: User, lane: Lane, seq: number): void {
+    if (this.readAhead.hasUnreadIn(lane === 'add' ? 'removal' : 'add', seq - 1))
+      this.ask(user, seq - 1, false);
+  }
+
+  /** Every row of the user up to this one is to be erased. */
+  erase(user: User, throughSeq: number): void {
+    if (this.readAhead.hasUnreadThrough(throughSeq)) this.ask(user, throughSeq, true);
+  }
+
+  private ask(user: User, throughSeq: number, erases: boolean): void {
+    const lookup = this.lookups.get(user) ?? { user, afterSeq: 0, throughSeq, holds: true, erases };
+    this.lookups.set(user, lookup);
+    lookup.throughSeq = Math.max(lookup.throughSeq, throughSeq);
+    lookup.erases ||= erases;
+    if (!this.isOver(lookup)) this.enqueue(lookup);
+  }
+
+  private enqueue(lookup: Lookup): void {
+    (lookup.erases ? this.erasures : this.queue).add(lookup);
+  }
+
+  /** Whether the user must not be sent yet. */
+  holds(user: User): boolean {
+    return this.lookups.size > 0 && this.lookups.get(user)?.holds === true && !this.isComplete(user);
+  }
+
+  /** Whether no older row of the user's entries is only in the store. */
+  isComplete(user: User): boolean {
+    return this.completeThroughSeq(user) === Infinity;
+  }
+
+  /** No row of the user up to this number is only in the store, as far as its entries in memory need older ones. */
+  completeThroughSeq(user: User): number {
+    const lookup = this.lookups.size === 0 ? undefined : this.lookups.get(user);
+    return lookup === undefined || this.isOver(lookup) ? Infinity : lookup.afterSeq;
+  }
+
+  private isOver({ afterSeq, throughSeq }: Lookup): boolean {
+    return afterSeq >= throughSeq || !this.readAhead.hasUnreadThrough(throughSeq);
+  }
+
+  /** Entries of the user have ended: it may have room for more. */
+  goOn(user: User): void {
+    const lookup = this.lookups.size === 0 ? undefined : this.lookups.get(user);
+    if (lookup !== undefined && !this.isOver(lookup) && this.hasRoom(lookup)) this.enqueue(lookup);
+  }
+
+  private hasRoom({ user, erases }: Lookup): boolean {
+    return erases || user.items.length < mostInMemory;
+  }
+
+  /** The user is no longer in memory. */
+  forget(user: User): void {
+    const lookup = this.lookups.size === 0 ? undefined : this.lookups.get(user);
+    if (lookup === undefined) return;
+    this.lookups.delete(user);
+    this.queue.delete(lookup);
+    this.erasures.delete(lookup);
+  }
+
+  /**
+   * Starts the next read. Call when every end so far is committed, so that no ended row is found. `mostUsers`: limit on
+   * the users whose rows need memory.
+   */
+  request(arrived: (read: OlderRowsRead) => void, failed: (error: unknown) => void, mostUsers: number): void {
+    if (this.reading) return;
+    const lookups = this.next(mostUsers);
+    if (lookups.length === 0) return;
+    const ranges = lookups.map(({ user, afterSeq, throughSeq }): UserRange => ({
+      userHash: user.hash,
+      afterSeq,
+      throughSeq,
+    }));
+    this.reading = true;
+    this.store.rowsOfUsers(ranges, rowsPerRead).then(
+      (lists) => {
+        const found = lookups.map((lookup, at) => ({ lookup, range: ranges[at]!, rows: lists[at]! }));
+        arrived({ kind: 'older', found });
+      },
+      (error: unknown) => {
+        this.reading = false;
+        for (const lookup of lookups) if (this.isWanted(lookup)) this.enqueue(lookup);
+        failed(error);
+      },
+    );
+  }
+
+  private next(mostUsers: number): Lookup[] {
+    const lookups: Lookup[] = [];
+    let seqs = 0;
+    for (const [queue, most] of [[this.erasures, Infinity] as const, [this.queue, mostUsers] as const]) {
+      let users = 0;
+      for (const lookup of queue) {
+        if (users >= most || lookups.length >= usersPerCall || seqs >= seqsPerCall) break;
+        queue.delete(lookup);
+        const readThroughSeq = Math.min(lookup.throughSeq, this.readAhead.readThroughSeq);
+        lookup.afterSeq = Math.max(lookup.afterSeq, readThroughSeq);
+        seqs += lookup.throughSeq - lookup.afterSeq;
+        users += 1;
+        lookups.push(lookup);
+      }
+    }
+    return lookups;
+  }
+
+  /** The rows are in memory. Returns their users. */
+  admitted({ found }: OlderRowsRead): readonly User[] {
+    this.reading = false;
+    const users: User[] = [];
+    for (const { lookup, range, rows } of found) {
+      if (!this.isWanted(lookup)) continue;
+      lookup.holds = false;
+      lookup.afterSeq = rows.length < rowsPerRead ? range.throughSeq : rows.at(-1)!.seq;
+      if (!this.isOver(lookup) && this.hasRoom(lookup)) this.enqueue(lookup);
+      users.push(lookup.user);
+    }
+    return users;
+  }
+
+  /** Whether the user is still in memory. */
+  isWanted(lookup: Lookup): boolean {
+    return this.lookups.get(lookup.user) === lookup;
+  }
+}
