@@ -30,7 +30,9 @@ export function* dryRunSteps(
     const user = users.get(entry.userKey) ?? new User(entry.userKey, hashUserKey(entry.userKey));
     users.set(user.key, user);
     const ageMs = entry.eventTimeMs === null ? 0 : Math.max(0, wallMs - entry.eventTimeMs);
-    user.add(new Item(index + 1, entry, source, -ageMs, wallMs, 'waiting', null));
+    user.add(
+      new Item({ seq: index + 1, source, eventMonoMs: -ageMs, takenWallMs: wallMs }, entry, 'waiting'),
+    );
     yield;
   }
   const bodies: unknown[] = [];

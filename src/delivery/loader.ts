@@ -153,15 +153,7 @@ export class Loader implements Appender<InCommit> {
   ): Item | null {
     const further = this.parts.pendingUsers.hasUser(entry.userKey);
     if (!this.parts.readAhead.admits(row.lane, row.seq, further, row.takenWallMs)) return null;
-    const item = new Item(
-      row.seq,
-      entry,
-      row.source,
-      row.eventMonoMs,
-      row.takenWallMs,
-      'waiting',
-      pendingMessage,
-    );
+    const item = new Item(row, entry, 'waiting', pendingMessage);
     item.further = further;
     const user = this.parts.pendingUsers.admit(item, row.userHash, nowMs);
     if (this.isAbandoned(row)) {
@@ -266,6 +258,6 @@ export class Loader implements Appender<InCommit> {
     const eventMonoMs = ofThisProcess ? row.eventMonoMs : nowMs - agedMs;
     const pendingMessage = this.parts.common.pendingMessages.find(row.seq);
     const source = row.instance === undefined ? row.source : { ...row.source, instance: row.instance };
-    return new Item(row.seq, entry, source, eventMonoMs, row.takenWallMs, row.state, pendingMessage);
+    return new Item({ ...row, source, eventMonoMs }, entry, row.state, pendingMessage);
   }
 }

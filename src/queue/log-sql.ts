@@ -33,7 +33,7 @@ export function logSql({ table, byNumber, byIndex, at, columns }: Dialect) {
     readRemovals: `SELECT ${columns} FROM ${entry} ${byIndex('entry_removal')} WHERE lane = 1 AND ${page}`,
     oldest: `SELECT taken_wall FROM ${entry} ${byNumber} WHERE state = 0 ORDER BY seq LIMIT 1`,
     firstSeq: `SELECT min(seq) AS first FROM ${entry}`,
-    lastSeq: `SELECT max(seq) AS last FROM ${entry}`,
+    lastSeq: `SELECT coalesce(max(seq), 0) AS last FROM ${entry}`,
     getMeta: `SELECT value FROM ${table('meta')} WHERE key = ${at(1)}`,
     setMeta:
       `INSERT INTO ${table('meta')} (key, value) VALUES (${at(1)}, ${at(2)}) ` +

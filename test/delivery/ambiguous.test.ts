@@ -15,7 +15,11 @@ const cells: readonly Cell[] = [id, id.toUpperCase()].flatMap((user, spelling) =
     const blocks = [{ seg_id: 1 }, { seg_id: 2, expiration: -1 }, { seg_code: 'x', member_id: 7 }];
     const entry = entryOf(user, blocks, { domain: null });
     const seq = 2 * spelling + twice + 1;
-    return new Item(seq, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null).cells;
+    return new Item(
+      { seq, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
+      entry,
+      'waiting',
+    ).cells;
   }),
 );
 

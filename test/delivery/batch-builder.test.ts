@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { BatchBuilder } from '../../src/delivery/schedule/batch-builder';
 import { Item } from '../../src/delivery/pending/item';
-import { User, type Selection } from '../../src/delivery/pending/user';
+import { User } from '../../src/delivery/pending/user';
+import type { Selection } from '../../src/delivery/pending/waiting-blocks';
 import type { Block } from './support/fake-service';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
@@ -18,7 +19,7 @@ function userWith(
 ): { user: User; selection: Selection } {
   const entry = entryOf(device(number), blocks);
   const user = new User(entry.userKey, number);
-  user.add(new Item(number + 1, entry, source, issuedMs, 0, 'waiting', null));
+  user.add(new Item({ seq: number + 1, source, eventMonoMs: issuedMs, takenWallMs: 0 }, entry, 'waiting'));
   const selection = user.select(100, (account) => account, issuedMs);
   return { user, selection: selection! };
 }

@@ -12,7 +12,11 @@ const sort = { account: 'a', removes: false, refused: false };
 function cellsOf(kinds: readonly string[]): readonly Cell[] {
   const entry = entryOf(device(1), [{ seg_id: 1 }]);
   return kinds.map((kind, at) => {
-    const [cell] = new Item(at + 1, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null).cells;
+    const [cell] = new Item(
+      { seq: at + 1, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
+      entry,
+      'waiting',
+    ).cells;
     const segment: SegmentCells = { key: kind, kind, newest: null, latest: null };
     cell!.segment = segment;
     return cell!;

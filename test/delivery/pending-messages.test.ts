@@ -10,7 +10,11 @@ import { device, entryOf } from './support/world';
 const entry = entryOf(device(1), [{ seg_id: 1 }]);
 
 function itemOf(seq: number, how: 'accepted' | 'superseded' | 'expired' | 'rejected'): Item {
-  const item = new Item(seq, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null);
+  const item = new Item(
+    { seq, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
+    entry,
+    'waiting',
+  );
   if (how === 'accepted') item.acceptedBlocks = 1;
   if (how === 'expired') item.expiredBlocks = 1;
   if (how === 'rejected') item.rejection = { code: 'SYNTAX', message: 'bad' };

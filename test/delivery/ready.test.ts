@@ -10,7 +10,13 @@ import { device, entryOf } from './support/world';
 function userOf(number: number, removes: boolean): User {
   const entry = entryOf(device(number), [{ seg_id: 1, expiration: removes ? -1 : 60 }]);
   const user = new User(entry.userKey, number);
-  user.add(new Item(number + 1, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null));
+  user.add(
+    new Item(
+      { seq: number + 1, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
+      entry,
+      'waiting',
+    ),
+  );
   return user;
 }
 
@@ -43,7 +49,11 @@ describe('the ready queue', () => {
     const users = [0, 1, 2].map((number) => userOf(number, false));
     for (const user of users) ready.put(user, 'a');
     const entry = entryOf(device(2), [{ seg_id: 2, expiration: -1 }]);
-    const removal = new Item(9, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null);
+    const removal = new Item(
+      { seq: 9, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
+      entry,
+      'waiting',
+    );
     users[2]!.add(removal);
     ready.put(users[2]!, 'a');
     removal.cells[0]!.state = 'ended';

@@ -14,7 +14,11 @@ function item(
   user = key,
   domain: string | null = 'idfa',
 ): Item {
-  return new Item(seq, entryOf(user, blocks, { domain }), { node: 'n', account }, 0, 0, 'waiting', null);
+  return new Item(
+    { seq, source: { node: 'n', account }, eventMonoMs: 0, takenWallMs: 0 },
+    entryOf(user, blocks, { domain }),
+    'waiting',
+  );
 }
 
 function userOf(...items: Item[]): User {
@@ -167,38 +171,38 @@ describe('one user', () => {
       const cells = send(user);
       user.flight = null;
       for (const cell of cells) cell.state = 'waiting';
-      user.addAmbiguous(cells, 1000);
+      user.ambiguousRequests().add(cells, 1000);
       return { user, cells };
     }
 
     it('resends a newer state of the same segment, and not a mere retry', () => {
       const { user, cells } = lost({ seg_id: 1 });
-      assert.equal(user.mayBeUndone(cells[0]!, 500), false);
+      assert.equal(user.ambiguous!.mayUndo(cells[0]!, 500), false);
       const newer = item(2, [{ seg_id: 1, expiration: -1 }, { seg_id: 2 }]);
       user.add(newer);
-      assert.equal(user.mayBeUndone(newer.cells[0]!, 500), true);
-      assert.equal(user.mayBeUndone(newer.cells[1]!, 500), false);
-      assert.equal(user.mayBeUndone(newer.cells[0]!, 1000), false);
+      assert.equal(user.ambiguous!.mayUndo(newer.cells[0]!, 500), true);
+      assert.equal(user.ambiguous!.mayUndo(newer.cells[1]!, 500), false);
+      assert.equal(user.ambiguous!.mayUndo(newer.cells[0]!, 1000), false);
     });
 
     it('resends a retry that meanwhile became a removal', () => {
       const { user, cells } = lost({ seg_id: 1, expiration: 1 });
       cells[0]!.sentExpired = true;
-      assert.equal(user.mayBeUndone(cells[0]!, 500), true);
+      assert.equal(user.ambiguous!.mayUndo(cells[0]!, 500), true);
     });
 
     it('resends every block of the other kind, which may be the same segment', () => {
       const { user } = lost({ seg_id: 1 });
       const newer = item(2, [{ seg_code: 'x', member_id: 7 }]);
       user.add(newer);
-      assert.equal(user.mayBeUndone(newer.cells[0]!, 500), true);
+      assert.equal(user.ambiguous!.mayUndo(newer.cells[0]!, 500), true);
     });
 
     it('resends every block when only the user of the request is known', () => {
       const user = userOf(item(1, [{ seg_id: 1 }]));
-      user.addAmbiguousUnknown(1000);
-      assert.equal(user.mayBeUndone(user.items[0]!.cells[0]!, 500), true);
-      assert.equal(user.ambiguousUntilMs, 1000);
+      user.ambiguousRequests().addUnknown(1000);
+      assert.equal(user.ambiguous!.mayUndo(user.items[0]!.cells[0]!, 500), true);
+      assert.equal(user.ambiguous?.untilMs, 1000);
     });
 
     it('wakes blocks to resend only when the last ambiguous request can no longer run', () => {
@@ -208,12 +212,12 @@ describe('one user', () => {
       user.merge();
       accept(user, send(user));
       newer.cells[0]!.due = true;
-      user.addAmbiguous(cells, 1500);
+      user.ambiguousRequests().add(cells, 1500);
       user.clearAmbiguous(1000);
       assert.equal(newer.cells[0]!.state, 'ended');
       user.clearAmbiguous(1500);
       assert.equal(newer.cells[0]!.state, 'waiting');
-      assert.equal(user.ambiguousUntilMs, -Infinity);
+      assert.equal(user.ambiguous, null);
     });
 
     it('is not idle until then', () => {
@@ -244,7 +248,7 @@ describe('one user', () => {
   it('sends a row to repeat once more', () => {
     const entry = entryOf(key, [{ seg_id: 1 }]);
     const source = { node: 'n', account: 'a' };
-    const repeat = new Item(2, entry, source, 0, 0, 'repeat', null);
+    const repeat = new Item({ seq: 2, source, eventMonoMs: 0, takenWallMs: 0 }, entry, 'repeat');
     assert.ok(!repeat.settled && repeat.open === 0 && repeat.cells[0]!.again);
     assert.equal(userOf(repeat).waits, true);
   });

@@ -15,6 +15,8 @@ interface LastOfSegment {
 }
 
 export class AmbiguousRequests {
+  /** Blocks that have ended since, and must be sent again when none of the requests can run any more. */
+  readonly due: Cell[] = [];
   /** Until when any of them may run. All times are monotonic ms. */
   untilMs = -Infinity;
   /** Until when a request may run whose blocks are unknown. */

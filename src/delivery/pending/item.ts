@@ -1,7 +1,7 @@
 // Pending entry with its blocks (cells) and their states.
 
 import type { Block, BlockKind, CheckedEntry } from '../../entry/entry';
-import type { RowState, Source } from '../../queue/store';
+import type { NewRow, RowState, Source } from '../../queue/store';
 import { groupedBlocks } from './grouped-blocks';
 import type { PendingMessage } from '../pending-messages';
 
@@ -95,6 +95,9 @@ export class Cell {
   }
 }
 
+/** What an entry in memory keeps of its row. */
+export type ItemRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'takenWallMs'>;
+
 /** One pending entry in memory. */
 export class Item {
   readonly cells: readonly Cell[];
@@ -114,17 +117,23 @@ export class Item {
   /** Whether the user already had entries in memory: the read-ahead has a limit of its own for these. */
   further = false;
 
+  readonly seq: number;
+  readonly source: Source;
+  /** Monotonic ms of the event; the expiration counts from here. */
+  readonly eventMonoMs: number;
+  readonly takenWallMs: number;
+
   constructor(
-    readonly seq: number,
+    { seq, source, eventMonoMs, takenWallMs }: ItemRow,
     readonly entry: CheckedEntry,
-    readonly source: Source,
-    /** Monotonic ms of the event; the expiration counts from here. */
-    readonly eventMonoMs: number,
-    readonly takenWallMs: number,
     /** The row's state in the store; null once the row is removed. */
     public row: RowState | null,
-    public pendingMessage: PendingMessage | null,
+    public pendingMessage: PendingMessage | null = null,
   ) {
+    this.seq = seq;
+    this.source = source;
+    this.eventMonoMs = eventMonoMs;
+    this.takenWallMs = takenWallMs;
     const blocks = groupedBlocks(entry.blocks);
     const cells = new Array<Cell>(blocks.length);
     for (let i = 0; i < blocks.length; i += 1) cells[i] = new Cell(this, i, blocks[i]!);
@@ -169,6 +178,13 @@ export class Item {
     for (const cell of this.cells) if (!cell.rejected) return false;
     return true;
   }
+}
+
+/** Sends an ended block again. */
+export function wake(cell: Cell): void {
+  cell.again = true;
+  cell.due = false;
+  cell.state = 'waiting';
 }
 
 /**

@@ -42,8 +42,8 @@ export interface OlderRowsRead {
 const rowsPerRead = 1_000;
 /** A user with more entries in memory waits until some of them have ended. */
 const mostInMemory = 1_000;
-/** Sequence numbers that one call may span, summed over its users: the work of some milliseconds. */
-const seqsPerCall = 2 ** 25;
+/** Sequence numbers that one call may span, summed over its users: at most the work of some ten milliseconds. */
+const seqsPerCall = 2 ** 28;
 const usersPerCall = 100;
 
 export class OlderRows {

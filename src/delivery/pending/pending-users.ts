@@ -16,7 +16,8 @@ import type { ReadAhead } from './read-ahead';
 import { ReadyUsers } from '../schedule/ready';
 import { closedCode, type Reports } from '../respond/reports';
 import { Item, sentExpiration, type Cell, type End } from './item';
-import { User, type Held } from './user';
+import { User } from './user';
+import type { Held } from './waiting-blocks';
 import type { WarmUps } from './warm-ups';
 
 /** Recovered in-flight requests, which may run until `untilMs` (monotonic): the hashes of their users. */
@@ -83,7 +84,7 @@ export class PendingUsers {
     this.users.set(key, user);
     const { users, untilMs } = this.recoveredRequests;
     if (users.has(hash)) {
-      user.addAmbiguousUnknown(untilMs);
+      user.ambiguousRequests().addUnknown(untilMs);
       this.late.push(untilMs, user);
     }
     return user;
@@ -96,9 +97,9 @@ export class PendingUsers {
    */
   resend(cell: Cell, nowMs: number): void {
     const { item, block, sentExpired } = cell;
-    const { entry, seq, source, eventMonoMs, takenWallMs } = item;
-    if (this.users.get(entry.userKey)?.mayResend(cell) === false) return;
-    const again = new Item(seq, entry, source, eventMonoMs, takenWallMs, 'repeat', null);
+    const { entry } = item;
+    if (!this.mayResend(item)) return;
+    const again = new Item(item, entry, 'repeat');
     const once = again.cells[cell.index]!;
     for (const other of again.cells) {
       if (other === once) continue;
@@ -110,6 +111,14 @@ export class PendingUsers {
     this.count(again);
     this.queuedChars += bodyChars(entry);
     this.admit(again, hashUserKey(entry.userKey), nowMs);
+  }
+
+  /** Only when every known entry of the user is newer, so that this one is sent first. */
+  private mayResend({ entry, seq }: Item): boolean {
+    const user = this.users.get(entry.userKey);
+    if (user === undefined) return true;
+    const isNext = user.items.length === 0 || user.items[0]!.seq > seq;
+    return isNext && user.flight === null && user.ambiguous === null;
   }
 
   /** Whether any user is ready that is not in a bisection. */
@@ -364,14 +373,17 @@ export class PendingUsers {
 
   /** A request with these cells was ambiguous and may run until `untilMs`. */
   addAmbiguous(user: User, cells: readonly Cell[], untilMs: number): void {
-    user.addAmbiguous(cells, untilMs);
+    user.ambiguousRequests().add(cells, untilMs);
     this.late.push(untilMs, user);
   }
 
   /** The machine slept for `forMs`: ambiguous requests may run that much longer. */
   slept(forMs: number): void {
-    for (const user of this.users.values())
-      if (user.slept(forMs)) this.late.push(user.ambiguousUntilMs, user);
+    for (const user of this.users.values()) {
+      if (user.ambiguous === null) continue;
+      user.ambiguous.slept(forMs);
+      this.late.push(user.ambiguous.untilMs, user);
+    }
   }
 
   takeDue(nowMs: number): void {

@@ -8,39 +8,19 @@
 // - An ended entry is remembered while an older one of the same user is open, because the older one may still be
 //   sent and must not undo it.
 //
-// A user may have any number of entries, so the usual operations do not iterate over all of them: each block links to its
-// neighbours of the same segment, waiting blocks are in lists of their own, and changes are collected for the
-// next merge.
+// A user may have any number of entries, so the usual operations do not iterate over all of them (coalescing.ts,
+// waiting-blocks.ts). Nearly every user has one entry with one block, which needs neither.
 
 import { AmbiguousRequests } from './ambiguous';
-import { cellKey, inOrder, orderKind, sentExpiration } from './item';
-import type { Cell, CellState, Item, ItemOwner, SegmentCells } from './item';
-import { PendingBlocks } from './pending-blocks';
+import { Coalescing } from './coalescing';
+import { wake } from './item';
+import type { Cell, CellState, Item, ItemOwner } from './item';
+import { nobody, WaitingBlocks, type Held, type Selection } from './waiting-blocks';
 
 /** Ready queue of an account, with the account's number of users. */
 export interface ReadyQueue {
   readonly account: { size: number };
 }
-
-/** Blocks for one user in one request. */
-export interface Selection {
-  readonly cells: readonly Cell[];
-  readonly account: string;
-}
-
-/** Waiting blocks of one kind and spelling with no block of another kind before them. */
-interface Run {
-  /** The lists that hold them, in the order of their first blocks. */
-  readonly queues: readonly PendingBlocks[];
-  /** The first block after the run. */
-  readonly end: Cell | null;
-}
-
-/** Below this number of entries the search for covered ones is not worth its cost. */
-const fewItems = 16;
-
-/** When more blocks wait than a request takes, candidates are this many times the limit. */
-const lookAhead = 2;
 
 export class User implements ItemOwner {
   /** In the order of their sequence numbers. */
@@ -59,24 +39,14 @@ export class User implements ItemOwner {
   inBisection = false;
   /** The ready queue that holds this user; a stale position in another queue is skipped. */
   queue: ReadyQueue | null = null;
-  private ambiguous: AmbiguousRequests | null = null;
+  /** Requests that ended without a reply and may still run. */
+  ambiguous: AmbiguousRequests | null = null;
   /** Number of waiting blocks, and of those whose entry has a removal. */
   private waiting = 0;
   private removing = 0;
-  /** By key; null while the user has only ever had one block, which needs no order. */
-  private segments: Map<string, SegmentCells> | null = null;
-  private queues: PendingBlocks[] = empty;
-  /** Kind of the first linked block, and whether blocks of other kinds were linked later. */
-  private kind: string | null = null;
-  private mixed = false;
-  /** For the next merge: blocks that may have new neighbours. */
-  private changed: Cell[] = empty;
-  /** For the next merge: a waiting block may be older than an ended one. */
-  private disturbed = false;
+  /** Null while the user has only ever had one block. */
+  private order: { readonly coalescing: Coalescing; readonly waiting: WaitingBlocks } | null = null;
   private closed: Item[] = empty;
-  /** Number of entries from which the search for covered ones is worth its cost. */
-  private coveredFrom = fewItems;
-  private dueCells: Cell[] = empty;
 
   constructor(
     readonly key: string,
@@ -91,31 +61,29 @@ export class User implements ItemOwner {
     const last = items.at(-1);
     const isLast = last === undefined || last.seq <= item.seq;
     if (isLast) this.items = withOneMore(items, item);
-    else items.splice(this.placeOf(item.seq), 0, item);
+    else items.splice(placeIn(items, item.seq), 0, item);
     item.owner = this;
-    if (!isLast || item.open === 0) this.disturbed = true;
     for (const cell of item.cells) if (cell.state === 'waiting') this.count(cell, 1);
-    if (this.segments !== null) this.linkAll(item);
-    else if (this.items.length > 1 || item.cells.length > 1) {
-      this.segments = new Map();
-      for (const each of this.items) this.linkAll(each);
+    if (this.order !== null) {
+      this.link(item);
+      if (!isLast || item.open === 0) this.order.coalescing.disturb();
+    } else if (this.items.length > 1 || item.cells.length > 1) {
+      this.order = { coalescing: new Coalescing(), waiting: new WaitingBlocks() };
+      for (const each of this.items) this.link(each);
     }
   }
 
-  /** Index of the first entry with a sequence number above `seq`. */
-  private placeOf(seq: number): number {
-    let low = 0;
-    let high = this.items.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.items[middle]!.seq > seq) high = middle;
-      else low = middle + 1;
+  private link(item: Item): void {
+    const { coalescing, waiting } = this.order!;
+    for (const cell of item.cells) {
+      if (cell.rejected) continue;
+      coalescing.link(cell);
+      if (cell.state === 'waiting') waiting.add(cell);
     }
-    return low;
   }
 
   has(seq: number): boolean {
-    return this.items[this.placeOf(seq) - 1]?.seq === seq;
+    return this.items[placeIn(this.items, seq) - 1]?.seq === seq;
   }
 
   /** Removes the entry that was added last and undoes its effects. Returns false when it is already removed. */
@@ -145,45 +113,27 @@ export class User implements ItemOwner {
     if (count === 0) return none;
     const all = count === items.length;
     const retired = all ? items : items.splice(0, count);
-    if (all) this.forgetAll();
     for (const item of retired) this.release(item);
+    if (!all) return retired;
+    this.items = empty;
+    this.order?.waiting.clear();
+    this.order = null;
+    this.closed = empty;
+    this.ambiguous?.due.splice(0);
     return retired;
   }
 
   /** Removes and returns covered entries at any position. Searches only when there are many entries. */
   takeCovered(): readonly Item[] {
-    if (this.items.length < this.coveredFrom) return none;
+    const coalescing = this.order?.coalescing;
+    if (coalescing === undefined || this.items.length < coalescing.coveredFrom) return none;
     const kept: Item[] = [];
     const covered: Item[] = [];
-    for (const item of this.items) (item.settled && this.covers(item) ? covered : kept).push(item);
+    for (const item of this.items) (item.settled && coalescing.covers(item) ? covered : kept).push(item);
     this.items = kept;
-    this.coveredFrom = 2 * kept.length + fewItems;
+    coalescing.searched(kept.length);
     for (const item of covered) this.release(item);
     return covered;
-  }
-
-  /** Whether newer ended blocks repeat every effect of a settled entry. */
-  private covers(item: Item): boolean {
-    if (this.segments === null) return false;
-    for (const cell of item.cells) {
-      if (cell.rejected) continue;
-      const newest = this.segments.get(cell.segment?.key ?? cellKey(cell))?.newest;
-      if (newest?.state !== 'ended' || newest.item.open > 0 || inOrder(newest, cell) <= 0) return false;
-    }
-    return true;
-  }
-
-  private forgetAll(): void {
-    this.items = empty;
-    this.coveredFrom = fewItems;
-    this.segments = null;
-    for (const queue of this.queues) queue.clear();
-    this.queues = empty;
-    this.kind = null;
-    this.mixed = false;
-    this.changed = empty;
-    this.closed = empty;
-    this.dueCells = empty;
   }
 
   /** Removes and returns entries that changed nothing at the service, at any position. */
@@ -197,7 +147,7 @@ export class User implements ItemOwner {
 
   private release(item: Item): void {
     item.owner = null;
-    for (const cell of item.cells) this.unlink(cell);
+    if (this.order !== null) for (const cell of item.cells) this.order.coalescing.unlink(cell);
   }
 
   /** Entries that have ended since the last call and are still held. */
@@ -223,8 +173,8 @@ export class User implements ItemOwner {
       this.count(cell, 1);
       this.waitsAgain(cell, before);
     } else if (cell.state === 'ended') {
-      if (cell.rejected) this.unlinkRejected(cell);
-      else if (cell.segment !== null) this.changed = withOneMore(this.changed, cell);
+      if (cell.rejected) this.order?.coalescing.unlinkRejected(cell);
+      else this.order?.coalescing.change(cell);
     }
   }
 
@@ -234,28 +184,17 @@ export class User implements ItemOwner {
   }
 
   private waitsAgain(cell: Cell, before: CellState): void {
-    if (this.segments === null) return;
+    if (this.order === null) return;
+    const { coalescing, waiting } = this.order;
     // A block that returns from a request is no newer than before, and no newer block was sent meanwhile.
-    if (before !== 'inFlight') this.disturbed = true;
-    if (cell.segment === null) {
-      this.link(cell, this.segments);
-      return;
-    }
-    this.queueOf(cell).add(cell);
-    this.changed = withOneMore(this.changed, cell);
-  }
-
-  /** Blocks that a rejected block had covered count again. */
-  private unlinkRejected(cell: Cell): void {
-    const { older, newer } = cell;
-    this.unlink(cell);
-    if (older === null) return;
-    this.changed = withOneMore(this.changed, older);
-    if (newer === null && older.state === 'ended') this.disturbed = true;
+    if (before !== 'inFlight') coalescing.disturb();
+    if (cell.segment === null) coalescing.link(cell);
+    else coalescing.change(cell);
+    waiting.add(cell);
   }
 
   cellDue(cell: Cell): void {
-    this.dueCells = withOneMore(this.dueCells, cell);
+    this.ambiguous?.due.push(cell);
   }
 
   /** Whether a removal waits. */
@@ -267,143 +206,13 @@ export class User implements ItemOwner {
     return this.waiting > 0;
   }
 
-  // ── Order ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private linkAll(item: Item): void {
-    for (const cell of item.cells) if (!cell.rejected) this.link(cell, this.segments!);
-  }
-
-  /** Links a block to its neighbours of the same segment. */
-  private link(cell: Cell, segments: Map<string, SegmentCells>): void {
-    const key = cellKey(cell);
-    let segment = segments.get(key);
-    if (segment === undefined) {
-      segment = { key, kind: orderKind(cell), newest: null, latest: null };
-      this.kind ??= segment.kind;
-      if (this.kind !== segment.kind) this.mixed = true;
-      segments.set(key, segment);
-    }
-    const { newest, latest } = segment;
-    let older = newest !== null && inOrder(newest, cell) < 0 ? newest : latest;
-    let newer = older?.newer ?? null;
-    while (newer !== null && inOrder(newer, cell) < 0) {
-      older = newer;
-      newer = newer.newer;
-    }
-    while (older !== null && inOrder(older, cell) > 0) {
-      newer = older;
-      older = older.older;
-    }
-    cell.segment = segment;
-    segment.latest = cell;
-    cell.older = older;
-    cell.newer = newer;
-    if (older !== null) older.newer = cell;
-    if (newer === null) segment.newest = cell;
-    else newer.older = cell;
-    this.changed = withOneMore(this.changed, cell);
-    if (cell.state === 'waiting') this.queueOf(cell).add(cell);
-  }
-
-  private unlink(cell: Cell): void {
-    const { segment, older, newer } = cell;
-    if (segment === null) return;
-    if (older !== null) older.newer = newer;
-    if (newer !== null) newer.older = older;
-    else segment.newest = older;
-    if (segment.latest === cell) segment.latest = newer ?? older;
-    if (segment.newest === null) this.segments?.delete(segment.key);
-    cell.segment = null;
-    cell.older = null;
-    cell.newer = null;
-  }
-
-  private queueOf({ item, block, refusedAtMs }: Cell): PendingBlocks {
-    const { account } = item.source;
-    const removes = block.expiration === -1;
-    const refused = refusedAtMs < Infinity;
-    for (const queue of this.queues) {
-      const { sort } = queue;
-      if (sort.account === account && sort.removes === removes && sort.refused === refused) return queue;
-    }
-    const queue = new PendingBlocks({ account, removes, refused });
-    this.queues = withOneMore(this.queues, queue);
-    return queue;
-  }
-
-  // ── Merging ─────────────────────────────────────────────────────────────────────────────────────────────────
-
   /**
    * Lets newer blocks absorb older waiting ones, and wakes ended blocks that an older block of the other kind
    * would undo. Returns the cells that ended because a newer block had already ended. Does nothing while a
    * request is in flight, because its blocks may have to wait again.
    */
   merge(): readonly Cell[] {
-    if (this.flight !== null || (this.changed.length === 0 && !this.disturbed)) return none;
-    const covered: Cell[] = [];
-    this.mergeChanged(covered);
-    if (this.disturbed && this.mixed) {
-      this.wakeUndone();
-      this.mergeChanged(covered);
-    }
-    this.disturbed = false;
-    return covered;
-  }
-
-  private mergeChanged(covered: Cell[]): void {
-    const { changed } = this;
-    this.changed = empty;
-    for (const cell of changed) {
-      while (this.mergePair(cell.older, cell, covered));
-      this.mergePair(cell, cell.newer, covered);
-    }
-  }
-
-  /** Merges two neighbours of one segment. Returns true when only the newer one is left. */
-  private mergePair(older: Cell | null, newer: Cell | null, covered: Cell[]): boolean {
-    if (older === null || newer === null) return false;
-    if (older.state === 'waiting') this.absorb(older, newer, covered);
-    // The newer block makes the older one redundant.
-    else if (older.state === 'ended' && newer.state === 'ended') this.unlink(older);
-    else return false;
-    return true;
-  }
-
-  private absorb(older: Cell, newer: Cell, covered: Cell[]): void {
-    this.unlink(older);
-    const all = older.absorbed ?? [];
-    all.push(older);
-    older.absorbed = null;
-    if (newer.state !== 'ended') {
-      older.state = 'absorbed';
-      newer.absorbed = newer.absorbed === null ? all : joined(newer.absorbed, all);
-      return;
-    }
-    for (const cell of all) {
-      cell.due = newer.due;
-      cell.state = 'ended';
-      covered.push(cell);
-    }
-  }
-
-  /**
-   * When an older block of another kind is about to be sent, newer blocks that were sent before it must be sent
-   * again after it. The same holds for an ended block that a newer waiting block of its segment is about to
-   * replace: if that newer block is rejected or deleted, no other block would repeat the state.
-   */
-  private wakeUndone(): void {
-    const cells: Cell[] = [];
-    for (const { newest } of this.segments!.values()) {
-      if (newest!.state !== 'ended' && newest!.older?.state === 'ended') cells.push(newest!.older);
-      cells.push(newest!);
-    }
-    const waitingKinds = new Set<string>();
-    for (const cell of cells.sort(inOrder)) {
-      const { kind } = cell.segment!;
-      const undone = waitingKinds.size > (waitingKinds.has(kind) ? 1 : 0);
-      if (cell.state === 'ended' && undone) wake(cell);
-      if (cell.state === 'waiting' && cell.newer === null) waitingKinds.add(kind);
-    }
+    return this.flight !== null || this.order === null ? none : this.order.coalescing.merge();
   }
 
   // ── The next request ────────────────────────────────────────────────────────────────────────────────────────
@@ -426,40 +235,14 @@ export class User implements ItemOwner {
       const account = only.state === 'waiting' && !held(only) ? login(only.item.source.account) : null;
       return account === null ? null : { cells: [only], account };
     }
-    const most = Math.min(limit, this.blockLimit);
-    const { queues, end } = this.firstRun();
-    const holds = this.holdsNow(held, end);
-    let account: string | null = null;
-    let cells: Cell[] = [];
-    for (const queue of queues) {
-      const its = login(queue.sort.account);
-      if (its === null || its !== (account ?? its)) continue;
-      const found = candidates(queue, end, holds, most);
-      if (found.length === 0) continue;
-      account = its;
-      cells = cells.length === 0 ? found : [...cells, ...found].sort(inOrder);
-    }
-    if (account === null) return null;
-    if (cells.length > most) {
-      // Blocks that were not refused go first, so that a refused block does not delay them.
-      const places: Cell[][] = [[], [], [], []];
-      for (const cell of cells) {
-        const removes = sentExpiration(cell, nowMonoMs) === -1;
-        places[(cell.refusedAtMs < Infinity ? 2 : 0) + (removes ? 0 : 1)]!.push(cell);
-      }
-      cells = places.flat().slice(0, most);
-    }
-    return { cells, account };
+    return this.order?.waiting.select(Math.min(limit, this.blockLimit), login, nowMonoMs, held) ?? null;
   }
 
   /** Accounts of the blocks that the next request may take; at least one if the user `waits`. */
   nextAccounts(held: Held = nobody): readonly string[] {
     const only = this.onlyCell();
     if (only !== null) return [only.item.source.account];
-    const { queues, end } = this.firstRun();
-    const holds = this.holdsNow(held, end);
-    const free = queues.filter((queue) => holds === nobody || candidates(queue, end, holds, 1).length > 0);
-    return [...new Set(free.map(({ sort }) => sort.account))];
+    return this.order?.waiting.nextAccounts(held) ?? none;
   }
 
   /** The only block of the user, if there is just one (the usual case). */
@@ -473,110 +256,29 @@ export class User implements ItemOwner {
   /** Minimum of `until` over the blocks that may be sent next. Needs at least one waiting block. */
   freeAtMs(until: (cell: Cell) => number): number {
     const only = this.onlyCell();
-    if (only !== null) return until(only);
-    const { queues, end } = this.firstRun();
-    if (this.removalBehind(end)) return -Infinity;
-    let freeAtMs = Infinity;
-    for (const queue of queues) {
-      for (const cell of queue.before(end)) {
-        freeAtMs = Math.min(freeAtMs, until(cell));
-        if (freeAtMs === -Infinity) return freeAtMs;
-      }
-    }
-    return freeAtMs;
-  }
-
-  private firstRun(): Run {
-    const waiting = this.queues.filter(({ first }) => first !== null);
-    if (waiting.length > 1) waiting.sort((a, b) => inOrder(a.first!, b.first!));
-    const kind = waiting[0]?.first?.segment?.kind;
-    let end: Cell | null = null;
-    for (const queue of waiting) {
-      const { first } = queue;
-      const other = first!.segment!.kind === kind ? queue.firstOfAnotherKind : first;
-      if (other !== null && (end === null || inOrder(other, end) < 0)) end = other;
-    }
-    return { queues: waiting.filter(({ first }) => end === null || inOrder(first!, end) < 0), end };
-  }
-
-  private holdsNow(held: Held, end: Cell | null): Held {
-    return held !== nobody && this.removalBehind(end) ? nobody : held;
-  }
-
-  /**
-   * Whether a removal waits behind blocks of another kind. It may concern the same segment as a held add, so it
-   * cannot overtake that add, and it must not wait for the warm-up.
-   */
-  private removalBehind(end: Cell | null): boolean {
-    if (end === null) return false;
-    return this.queues.some(({ sort, last }) => sort.removes && last !== null && inOrder(last, end) >= 0);
+    return only !== null ? until(only) : this.order!.waiting.freeAtMs(until);
   }
 
   /** Waiting blocks of the entries up to a sequence number. */
   waitingThrough(seq: number): readonly Cell[] {
     const only = this.onlyCell();
     if (only !== null) return only.state === 'waiting' && only.item.seq <= seq ? [only] : none;
-    const cells: Cell[] = [];
-    for (const queue of this.queues) {
-      for (const cell of queue.before(null)) {
-        if (cell.item.seq > seq) break;
-        cells.push(cell);
-      }
-    }
-    return cells;
+    return this.order?.waiting.through(seq) ?? none;
   }
 
   // ── Requests without a reply ────────────────────────────────────────────────────────────────────────────────
 
-  /** The request in flight was ambiguous: it may run until `untilMs`. */
-  addAmbiguous(cells: readonly Cell[], untilMs: number): void {
-    this.ambiguous ??= new AmbiguousRequests();
-    this.ambiguous.add(cells, untilMs);
-  }
-
-  /** Records an ambiguous request whose blocks are unknown. */
-  addAmbiguousUnknown(untilMs: number): void {
-    this.ambiguous ??= new AmbiguousRequests();
-    this.ambiguous.addUnknown(untilMs);
-  }
-
-  /** Extends the time of ambiguous requests by `forMs`. Returns whether there are any. */
-  slept(forMs: number): boolean {
-    this.ambiguous?.slept(forMs);
-    return this.ambiguous !== null;
-  }
-
-  /** Monotonic ms until which an ambiguous request may run; -Infinity if there is none. */
-  get ambiguousUntilMs(): number {
-    return this.ambiguous?.untilMs ?? -Infinity;
-  }
-
-  /** Whether the ambiguous requests can no longer run: `clearSuspects` removes them. */
-  ambiguousOver(nowMs: number): boolean {
-    return this.ambiguous !== null && this.ambiguous.untilMs <= nowMs;
-  }
-
-  /** Whether an ambiguous request may still undo `cell`, which was sent at `sentMs` and accepted. */
-  mayBeUndone(cell: Cell, sentMs: number): boolean {
-    return this.ambiguous?.mayUndo(cell, sentMs) ?? false;
-  }
-
-  /**
-   * Whether an ended block may be sent again: only when every known entry is newer, so that it is sent first.
-   */
-  mayResend(cell: Cell): boolean {
-    if (this.flight !== null || this.ambiguous !== null) return false;
-    const [first] = this.items;
-    return first === undefined || first.seq > cell.item.seq;
+  /** The same as `ambiguous`, to add one to them. */
+  ambiguousRequests(): AmbiguousRequests {
+    return (this.ambiguous ??= new AmbiguousRequests());
   }
 
   /** Removes ambiguous requests that can no longer run, and wakes the blocks that must be sent again. */
   clearAmbiguous(nowMs: number): void {
-    if (this.ambiguousUntilMs > nowMs) return;
+    const { ambiguous } = this;
+    if (ambiguous === null || ambiguous.untilMs > nowMs) return;
     this.ambiguous = null;
-    const due = this.dueCells;
-    this.dueCells = empty;
-    for (const cell of due) if (cell.due && cell.item.owner === this) wake(cell);
+    for (const cell of ambiguous.due) if (cell.due && cell.item.owner === this) wake(cell);
   }
 
   /** Whether no state of this user is left. */
@@ -595,38 +297,14 @@ function withOneMore<T>(list: T[], one: T): T[] {
   return list;
 }
 
-/** Tells whether a block must wait although no other block of its user is in the way. */
-export type Held = (cell: Cell) => boolean;
-
-const nobody: Held = () => false;
-
-/** Blocks of a list that may be sent next; at most `most * lookAhead` of them. */
-function candidates(queue: PendingBlocks, end: Cell | null, held: Held, most: number): Cell[] {
-  const found: Cell[] = [];
-  for (const cell of queue.before(end)) {
-    if (held(cell)) continue;
-    found.push(cell);
-    if (found.length >= most * lookAhead) break;
+/** Index of the first entry with a sequence number above `seq`. */
+function placeIn(items: readonly Item[], seq: number): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (items[middle]!.seq > seq) high = middle;
+    else low = middle + 1;
   }
-  return found;
-}
-
-function wake(cell: Cell): void {
-  cell.again = true;
-  cell.due = false;
-  cell.state = 'waiting';
-}
-
-/** Merges two lists without copying the longer one. The newest cell is last. */
-function joined(one: Cell[], other: Cell[]): Cell[] {
-  const [long, short] = one.length < other.length ? [other, one] : [one, other];
-  const newest = long.at(-1)!;
-  const at = long.length - 1;
-  for (const cell of short) long.push(cell);
-  const last = long.at(-1)!;
-  if (inOrder(newest, last) > 0) {
-    long[at] = last;
-    long[long.length - 1] = newest;
-  }
-  return long;
+  return low;
 }

@@ -60,7 +60,7 @@ export class Outcomes {
     if (outcome.kind === 'accepted') this.accepted(post, outcome, atMs);
     else this.notAccepted(post, outcome, atMs);
     for (const { user } of post.users) {
-      if (user.ambiguousOver(atMs)) user.clearAmbiguous(atMs);
+      user.clearAmbiguous(atMs);
       this.parts.pendingUsers.settle(user, atMs);
     }
     // The service is back, so no user needs to wait for it.
@@ -197,9 +197,10 @@ export class Outcomes {
   private acceptedCell(user: User, cell: Cell, sentMs: number, warnings: readonly string[]): void {
     if (warnings.length > 0) noteWarnings(cell.item, warnings);
     // An ambiguous request may run after this one: then the block is sent again.
-    if (user.mayBeUndone(cell, sentMs)) cell.due = true;
+    const { ambiguous } = user;
+    if (ambiguous?.mayUndo(cell, sentMs) === true) cell.due = true;
     // The same for blocks that end with it: if the rest of this entry is deleted, they count on their own.
-    for (const older of cell.absorbed ?? []) if (user.mayBeUndone(older, sentMs)) older.due = true;
+    for (const older of cell.absorbed ?? []) if (ambiguous?.mayUndo(older, sentMs) === true) older.due = true;
     this.parts.pendingUsers.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
     this.canary = cell;
   }

@@ -29,6 +29,9 @@ const pagesPerTidy = 64;
  */
 const pagesPerCut = 2048;
 
+/** Part of the index by user that fits into the cache: 64 buckets of about 80 KiB. */
+const seqsPerLook = 2 ** 18;
+
 /** Work that may be interrupted. */
 type Steps<T> = Generator<undefined, T>;
 
@@ -154,19 +157,30 @@ export class SqliteLog {
     return this.#guard(() => {
       if (this.#warm !== null) this.#makeCold(this.#warm);
       // There may be a long range without rows before the first one.
-      const most = Math.min(limit, Number.MAX_SAFE_INTEGER);
       const first = (this.#statements.firstSeq.get()?.first as number | null) ?? Infinity;
-      return ranges.map(({ userHash, afterSeq, throughSeq }) => {
-        const after = Math.max(afterSeq, first - 1);
-        const through = Math.min(throughSeq, this.#totals.lastSeq);
-        if (after >= through) return [];
-        return this.#namesOf(userHash)
-          .flatMap((name) => this.#statements.rowsOf.all(after, through, name, most))
-          .map((record) => this.#rowOf(record))
-          .sort((a, b) => a.seq - b.seq)
-          .slice(0, most);
-      });
+      const found = ranges.map((): Row[] => []);
+      let after = Math.max(first - 1, Math.min(...ranges.map(({ afterSeq }) => afterSeq)));
+      const last = Math.min(this.#totals.lastSeq, Math.max(...ranges.map(({ throughSeq }) => throughSeq)));
+      // A part of the index after the other, for all users, so that its pages stay in the cache.
+      for (; after < last; after += seqsPerLook) {
+        ranges.forEach(({ userHash, afterSeq, throughSeq }, at) => {
+          const [from, to] = [Math.max(after, afterSeq), Math.min(after + seqsPerLook, throughSeq)];
+          const its = found[at]!;
+          if (from < to && its.length < limit)
+            its.push(...this.#rowsOf(userHash, from, to, limit - its.length));
+        });
+      }
+      return found;
     });
+  }
+
+  #rowsOf(userHash: number, afterSeq: number, throughSeq: number, limit: number): Row[] {
+    const most = Math.min(limit, Number.MAX_SAFE_INTEGER);
+    const records = this.#namesOf(userHash).flatMap((name) =>
+      this.#statements.rowsOf.all(afterSeq, throughSeq, name, most),
+    );
+    const rows = records.map((record) => this.#rowOf(record));
+    return rows.sort((a, b) => a.seq - b.seq).slice(0, most);
   }
 
   getMeta(key: string): string | null {

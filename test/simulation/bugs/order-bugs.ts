@@ -1,4 +1,6 @@
 // Bugs by which an older state wins, or a membership lasts too long.
+import { AmbiguousRequests } from '../../../src/delivery/pending/ambiguous';
+import { Coalescing } from '../../../src/delivery/pending/coalescing';
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Producer } from '../../../src/delivery/producer';
 import { OlderRows } from '../../../src/delivery/pending/older-rows';
@@ -6,20 +8,26 @@ import { PendingBlocks } from '../../../src/delivery/pending/pending-blocks';
 import { ReadAhead } from '../../../src/delivery/pending/read-ahead';
 import { ReadyUsers } from '../../../src/delivery/schedule/ready';
 import { User } from '../../../src/delivery/pending/user';
+import { WaitingBlocks } from '../../../src/delivery/pending/waiting-blocks';
 import { RequestsInFlight } from '../../../src/delivery/schedule/requests-in-flight';
 import { breaks, bug, replaced, type Bug, type Inside } from './bug';
 
 export const orderBugs: readonly Bug[] = [
-  breaks('a block that an ambiguous request may undo is not resent', User, 'mayBeUndone', () => false),
+  breaks(
+    'a block that an ambiguous request may undo is not resent',
+    AmbiguousRequests,
+    'mayUndo',
+    () => false,
+  ),
   breaks('an ambiguous request counts as refused', PendingUsers, 'addAmbiguous', () => undefined),
-  breaks('nothing is resent after a crash', User, 'addAmbiguousUnknown', () => undefined),
+  breaks('nothing is resent after a crash', AmbiguousRequests, 'addUnknown', () => undefined),
   breaks('a user has two requests in flight', PendingUsers, 'admit', function (original, item, hash, nowMs) {
     const user = original(item, hash, nowMs);
     user.flight = null;
     this.enqueue(user, nowMs);
     return user;
   }),
-  breaks('blocks by id and by code share a request', User, 'firstRun', function () {
+  breaks('blocks by id and by code share a request', WaitingBlocks, 'firstRun', function () {
     return { queues: this.queues.filter(({ first }: Inside) => first !== null), end: null };
   }),
   breaks(
@@ -36,7 +44,7 @@ export const orderBugs: readonly Bug[] = [
   breaks('older blocks are not covered by newer ones', User, 'merge', () => []),
   breaks(
     'a failed block is sent after a newer one',
-    User,
+    Coalescing,
     'absorb',
     function (original, older, newer, covered) {
       const failed = older.refusedAtMs < Infinity && newer.state === 'waiting';
