@@ -48,7 +48,9 @@ export function makePlan(seed: number): Plan {
 function encryptedPlan(seed: number): Plan {
   const shape = new Dice(`encrypted ${seed}`).pick(['mixed', 'giveUp'] as const);
   const plan = new Maker(seed, shape, true).plan();
-  return { ...plan, shape: 'encrypted', setup: { ...plan.setup, sqlite: true, encrypted: true } };
+  // Little memory, so that rows of a user are looked up in the file.
+  const setup = { ...plan.setup, memoryMark: Math.min(plan.setup.memoryMark, 3) };
+  return { ...plan, shape: 'encrypted', setup: { ...setup, sqlite: true, encrypted: true } };
 }
 
 class Maker {
