@@ -43,7 +43,7 @@ const rowsPerRead = 1_000;
 /** A user with more entries in memory waits until some of them have ended. */
 const mostInMemory = 1_000;
 /** Sequence numbers that one call may span, summed over its users: at most the work of some ten milliseconds. */
-const seqsPerCall = 2 ** 28;
+const seqsPerCall = 2 ** 26;
 const usersPerCall = 100;
 
 export class OlderRows {
