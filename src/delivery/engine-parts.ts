@@ -75,7 +75,8 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
    * nothing has been accepted since. Nobody can know then what is at fault, so without it nothing would ever end.
    */
   const takesOneMore = (): boolean => {
-    const isToBeTried = pendingUsers.someReady || readAhead.unreadAny || scheduler.bisection.searches;
+    const isToBeTried =
+      pendingUsers.readiness.someReady || readAhead.unreadAny || scheduler.bisection.searches;
     return !isToBeTried && requestsInFlight.inFlight === 0 && circuitBreaker.admitsOneMore();
   };
   /**
@@ -85,7 +86,7 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
   const isStuck = (): boolean => {
     if (deleter.isPurging) return true;
     if (scheduler.someSendable) return false;
-    const waitsForLogin = pendingUsers.someHeld && scheduler.someLoginReady;
+    const waitsForLogin = pendingUsers.readiness.someHeld && scheduler.someLoginReady;
     return waitsForLogin || scheduler.bisection.size > 0 || warmUps.any;
   };
   const storeFailed = (error: unknown): void => turns.storeFailed(asQueueError(error));

@@ -4,6 +4,7 @@ import type { QueueError } from '../queue/store';
 import type { EngineParts } from './engine-parts';
 import type { Counters } from './respond/reports';
 import type { SharedView } from './shared/shared-request';
+import type { User } from './pending/user';
 import type { Turns } from './turns';
 
 /** What the engine is doing, for a status. */
@@ -48,7 +49,7 @@ export function statsOf(parts: EngineParts, turns: Turns): EngineStats {
   const { counters } = parts.reports;
   const nowMs = clock.monoMs();
   // Of one lane those in memory are older than those that are not.
-  const oldestWallMs = Math.min(pendingUsers.oldestTakenWallMs(), readAhead.unreadTakenWallMs);
+  const oldestWallMs = Math.min(oldestTakenWallMs(pendingUsers.all()), readAhead.unreadTakenWallMs);
   return {
     state: stateOf(parts, turns, nowMs),
     counters: { ...counters },
@@ -56,6 +57,16 @@ export function statsOf(parts: EngineParts, turns: Turns): EngineStats {
     usersPerSecond: outcomes.usersPerSecond(nowMs),
     oldestMs: counters.waiting === 0 ? 0 : Math.max(0, clock.wallMs() - oldestWallMs),
   };
+}
+
+/** Epoch ms at which the oldest pending entry in memory was accepted, or Infinity. */
+function oldestTakenWallMs(users: Iterable<User>): number {
+  let oldestMs = Infinity;
+  for (const { items } of users) {
+    const oldest = items.find(({ open }) => open > 0);
+    if (oldest !== undefined) oldestMs = Math.min(oldestMs, oldest.takenWallMs);
+  }
+  return oldestMs;
 }
 
 function stateOf({ circuitBreaker, logins, reports }: EngineParts, turns: Turns, nowMs: number): EngineState {

@@ -151,7 +151,7 @@ export class Loader implements Appender<InCommit> {
     pendingMessage: PendingMessage | null,
     nowMs: number,
   ): Item | null {
-    const further = this.parts.pendingUsers.hasUser(entry.userKey);
+    const further = this.parts.pendingUsers.find(entry.userKey) !== undefined;
     if (!this.parts.readAhead.admits(row.lane, row.seq, further, row.takenWallMs)) return null;
     const item = new Item(row, entry, 'waiting', pendingMessage);
     item.further = further;
@@ -229,7 +229,8 @@ export class Loader implements Appender<InCommit> {
       return;
     }
     const { userKey } = item.entry;
-    if ((whose !== null && whose.key !== userKey) || pendingUsers.has(userKey, row.seq)) return;
+    if ((whose !== null && whose.key !== userKey) || pendingUsers.find(userKey)?.has(row.seq) === true)
+      return;
     pendingUsers.count(item);
     touched.add(pendingUsers.add(item, row.userHash));
     if (this.isAbandoned(row)) pendingUsers.discard(item);

@@ -199,7 +199,7 @@ export class Sender {
 
   /** A login came or went. */
   loginsChanged(): void {
-    this.parts.pendingUsers.requeueHeld(this.parts.clock.monoMs());
+    this.parts.pendingUsers.readiness.requeueHeld(this.parts.clock.monoMs());
     this.turns.ask();
   }
 

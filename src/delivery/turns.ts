@@ -238,7 +238,12 @@ export class Turns {
 
   /** What waits for new segments fills the memory, and others wait behind it: that is worse than adds without effect. */
   private endLingerOfFull(): void {
-    if (!this.parts.warmUps.any || this.parts.pendingUsers.someReady || !this.parts.readAhead.isFull) return;
+    if (
+      !this.parts.warmUps.any ||
+      this.parts.pendingUsers.readiness.someReady ||
+      !this.parts.readAhead.isFull
+    )
+      return;
     this.parts.log('warn', tooManyHeldText);
     this.parts.warmUps.clear();
     this.warmUpsChanged();
@@ -287,7 +292,7 @@ export class Turns {
     if (this.trouble !== null) return Math.min(atMs, this.retryAtMs);
     if (!this.mayDepart) return atMs;
     const departAtMs = this.parts.scheduler.nextAtMs(this.parts.clock.monoMs());
-    return Math.min(atMs, pendingUsers.nextRetryMs(), this.parts.logins.nextAtMs(), departAtMs);
+    return Math.min(atMs, pendingUsers.readiness.nextRetryMs(), this.parts.logins.nextAtMs(), departAtMs);
   }
 
   // ── What became due ─────────────────────────────────────────────────────────────────────────────────────────

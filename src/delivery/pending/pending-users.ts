@@ -13,11 +13,10 @@ import { DueHeap } from './heap';
 import type { CommitBuffer } from '../commit-buffer';
 import type { Logins } from '../schedule/login';
 import type { ReadAhead } from './read-ahead';
-import { ReadyUsers } from '../schedule/ready';
 import { closedCode, type Reports } from '../respond/reports';
 import { Item, sentExpiration, type Cell, type End } from './item';
+import { Readiness } from './readiness';
 import { User } from './user';
-import type { Held } from './waiting-blocks';
 import type { WarmUps } from './warm-ups';
 
 /** Recovered in-flight requests, which may run until `untilMs` (monotonic): the hashes of their users. */
@@ -27,11 +26,10 @@ export interface RecoveredRequests {
 }
 
 export class PendingUsers {
-  readonly ready = new ReadyUsers();
+  readonly readiness: Readiness;
   /** Sum of the body lengths of pending entries, in characters. */
   queuedChars = 0;
   private readonly users = new Map<string, User>();
-  private readonly delayed = new DueHeap<User>();
   /** Users with ambiguous requests, due when these can no longer run. */
   private readonly late = new DueHeap<User>();
   readonly deletions = new Deletions();
@@ -40,10 +38,12 @@ export class PendingUsers {
     private readonly commitBuffer: CommitBuffer,
     private readonly readAhead: ReadAhead,
     private readonly reports: Reports,
-    private readonly logins: Logins,
+    logins: Logins,
     private readonly recoveredRequests: RecoveredRequests,
     private readonly warmUps: WarmUps,
-  ) {}
+  ) {
+    this.readiness = new Readiness(logins, warmUps, readAhead.older);
+  }
 
   // ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -52,7 +52,7 @@ export class PendingUsers {
     const user = this.add(item, hash);
     // `enqueue` visits every waiting block, so only one of each segment should be left.
     if (this.warmUps.any) this.merge(user);
-    this.enqueue(user, nowMs);
+    this.readiness.enqueue(user, nowMs);
     return user;
   }
 
@@ -68,13 +68,17 @@ export class PendingUsers {
 
   /** Counts an entry that was not newly appended in the read-ahead. Call before `add`. */
   count(item: Item): void {
-    item.further = this.hasUser(item.entry.userKey);
+    item.further = this.users.has(item.entry.userKey);
     this.readAhead.loaded(laneOf(item.entry), item.further);
   }
 
-  /** Whether the user has entries in memory. */
-  hasUser(userKey: string): boolean {
-    return this.users.has(userKey);
+  /** The user in memory with this key. */
+  find(key: string): User | undefined {
+    return this.users.get(key);
+  }
+
+  all(): Iterable<User> {
+    return this.users.values();
   }
 
   private userOf(key: string, hash: number): User {
@@ -98,7 +102,7 @@ export class PendingUsers {
   resend(cell: Cell, nowMs: number): void {
     const { item, block, sentExpired } = cell;
     const { entry } = item;
-    if (!this.mayResend(item)) return;
+    if (!mayResend(this.users.get(entry.userKey), item.seq)) return;
     const again = new Item(item, entry, 'repeat');
     const once = again.cells[cell.index]!;
     for (const other of again.cells) {
@@ -111,20 +115,6 @@ export class PendingUsers {
     this.count(again);
     this.queuedChars += bodyChars(entry);
     this.admit(again, hashUserKey(entry.userKey), nowMs);
-  }
-
-  /** Only when every known entry of the user is newer, so that this one is sent first. */
-  private mayResend({ entry, seq }: Item): boolean {
-    const user = this.users.get(entry.userKey);
-    if (user === undefined) return true;
-    const isNext = user.items.length === 0 || user.items[0]!.seq > seq;
-    return isNext && user.flight === null && user.ambiguous === null;
-  }
-
-  /** Whether any user is ready that is not in a bisection. */
-  get someReady(): boolean {
-    for (const account of this.ready.accounts()) if (this.ready.size(account) > 0) return true;
-    return false;
   }
 
   /** Undoes `admit` for an entry whose commit failed. Call for the newest entry first. */
@@ -217,21 +207,11 @@ export class PendingUsers {
 
   // ── Deletions ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  deleteAll(nowMs: number): void {
-    for (const user of [...this.users.values()]) this.settle(user, nowMs);
-  }
-
   /** Ends the entries of a user up to a sequence number, also those that are only in the store. */
   eraseUser(key: string, hash: number, throughSeq: number, nowMs: number): void {
     const user = this.userOf(key, hash);
     this.readAhead.older.erase(user, throughSeq);
     this.settle(user, nowMs);
-  }
-
-  /** Whether no older row of the user's entries in memory is only in the store. */
-  isRead(key: string): boolean {
-    const user = this.users.get(key);
-    return user === undefined || this.readAhead.older.isComplete(user);
   }
 
   /** Ends the waiting blocks of deleted entries. */
@@ -248,26 +228,6 @@ export class PendingUsers {
     if (some) for (const item of user.takeRejected()) this.retire(item);
   }
 
-  /** Whether this entry is in memory. */
-  has(userKey: string, seq: number): boolean {
-    return this.users.get(userKey)?.has(seq) ?? false;
-  }
-
-  /** Whether the user has entries in memory up to this sequence number. */
-  hasUpTo(userKey: string, seq: number): boolean {
-    const first = this.users.get(userKey)?.items[0];
-    return first !== undefined && first.seq <= seq;
-  }
-
-  /** Number of open entries in memory up to a sequence number: of one user, or of all users (null). */
-  openUpTo(seq: number, userKey: string | null): number {
-    const found = userKey === null ? undefined : this.users.get(userKey);
-    const users = userKey === null ? this.users.values() : found === undefined ? [] : [found];
-    let open = 0;
-    for (const user of users) for (const item of user.items) if (item.open > 0 && item.seq <= seq) open += 1;
-    return open;
-  }
-
   // ── After a change ──────────────────────────────────────────────────────────────────────────────────────────
 
   /** Removes entries that are done, and enqueues the user when blocks wait. */
@@ -280,11 +240,11 @@ export class PendingUsers {
     if (user.idle && !user.inBisection && older.isComplete(user)) {
       if (this.users.get(user.key) === user) this.users.delete(user.key);
       older.forget(user);
-      this.ready.forget(user);
+      this.readiness.ready.forget(user);
       return;
     }
     older.goOn(user);
-    this.enqueue(user, nowMs);
+    this.readiness.enqueue(user, nowMs);
   }
 
   private forget(user: User): void {
@@ -308,67 +268,9 @@ export class PendingUsers {
     if (item.row !== null) this.commitBuffer.mark(item.seq, 'remove');
   }
 
-  /**
-   * Puts the user into the ready queue, or lets it wait for its backoff or for a warm-up. Skips users in flight
-   * or in a bisection.
-   */
-  enqueue(user: User, nowMs: number): void {
-    if (user.flight !== null || user.inBisection || !user.waits) return;
-    if (this.readAhead.older.holds(user)) {
-      this.ready.forget(user);
-      return;
-    }
-    const atMs = Math.max(user.notBeforeMs, this.oldEnoughAtMs(user, nowMs));
-    if (atMs > nowMs) {
-      this.ready.forget(user);
-      if (user.delayedUntilMs !== atMs) this.delayed.push(atMs, user);
-      user.delayedUntilMs = atMs;
-      return;
-    }
-    this.ready.put(user, this.accountOf(user, nowMs));
-  }
-
-  /** When the first block of the user is no longer in a warm-up. */
-  private oldEnoughAtMs(user: User, nowMs: number): number {
-    return this.warmUps.any ? user.freeAtMs((cell) => this.warmUps.untilMs(cell, nowMs)) : -Infinity;
-  }
-
-  /** Tells which blocks wait for the warm-up of their segment; undefined when there are no warm-ups. */
-  heldNow(nowMs: number): Held | undefined {
-    return this.warmUps.any ? (cell) => this.warmUps.untilMs(cell, nowMs) > nowMs : undefined;
-  }
-
   /** The warm-ups have changed: enqueues every user again. */
   warmUpsChanged(nowMs: number): void {
-    for (const user of this.users.values()) this.enqueue(user, nowMs);
-  }
-
-  /**
-   * Account for the user's next request: the first one that can send now, of those whose blocks may go next.
-   */
-  private accountOf(user: User, nowMs: number): string {
-    const accounts = user.nextAccounts(this.heldNow(nowMs));
-    if (accounts.length === 1) return this.logins.serving(accounts[0]!) ?? accounts[0]!;
-    const serving = accounts.map((account) => this.logins.serving(account) ?? account);
-    return serving.find((account) => this.logins.isReady(account)) ?? serving[0]!;
-  }
-
-  /**
-   * The set of accounts that can send has changed: moves users of accounts that cannot send to others that can.
-   */
-  requeueHeld(nowMs: number): void {
-    for (const account of [...this.ready.accounts()]) {
-      if (this.logins.isReady(account)) continue;
-      for (const user of this.ready.drain(account)) this.enqueue(user, nowMs);
-    }
-  }
-
-  /** Whether any user waits for an account that cannot send. */
-  get someHeld(): boolean {
-    for (const account of this.ready.accounts()) {
-      if (this.ready.size(account) > 0 && !this.logins.isReady(account)) return true;
-    }
-    return false;
+    for (const user of this.users.values()) this.readiness.enqueue(user, nowMs);
   }
 
   /** A request with these cells was ambiguous and may run until `untilMs`. */
@@ -387,10 +289,7 @@ export class PendingUsers {
   }
 
   takeDue(nowMs: number): void {
-    for (let user = this.delayed.popDue(nowMs); user !== null; user = this.delayed.popDue(nowMs)) {
-      user.delayedUntilMs = -Infinity;
-      this.enqueue(user, nowMs);
-    }
+    this.readiness.takeDue(nowMs);
     for (let user = this.late.popDue(nowMs); user !== null; user = this.late.popDue(nowMs)) {
       // For a user in flight this is done when its request ends.
       if (user.flight !== null) continue;
@@ -403,31 +302,23 @@ export class PendingUsers {
   endWaits(nowMs: number): void {
     for (const user of this.users.values()) {
       user.notBeforeMs = 0;
-      this.enqueue(user, nowMs);
+      this.readiness.enqueue(user, nowMs);
     }
-  }
-
-  /** Monotonic ms when the next backoff ends, or Infinity. */
-  nextRetryMs(): number {
-    return this.delayed.nextAtMs();
   }
 
   /** Monotonic ms when the next ambiguous request can no longer run, or Infinity. */
   nextLateMs(): number {
     return this.late.nextAtMs();
   }
-
-  /** Epoch ms at which the oldest pending entry in memory was accepted, or Infinity. */
-  oldestTakenWallMs(): number {
-    let oldestMs = Infinity;
-    for (const user of this.users.values()) {
-      const oldest = user.items.find(({ open }) => open > 0);
-      if (oldest !== undefined) oldestMs = Math.min(oldestMs, oldest.takenWallMs);
-    }
-    return oldestMs;
-  }
 }
 
 export function laneOf(entry: CheckedEntry): Lane {
   return entry.removes ? 'removal' : 'add';
+}
+
+/** Only when every known entry of the user is newer, so that this one is sent first. */
+function mayResend(user: User | undefined, seq: number): boolean {
+  if (user === undefined) return true;
+  const isNext = user.items.length === 0 || user.items[0]!.seq > seq;
+  return isNext && user.flight === null && user.ambiguous === null;
 }

@@ -10,6 +10,7 @@ import { hashUserKey } from '../../entry/keys';
 import { parseBody } from '../../entry/check';
 import type { QueueStore } from '../../queue/store';
 import type { PendingUsers } from '../pending/pending-users';
+import type { User } from '../pending/user';
 import { digestOf, type Deletions, type Deleted, type ErasureMark } from './deletions';
 import type { Loader } from '../loader';
 import type { Producer } from '../producer';
@@ -172,7 +173,7 @@ export class Deleter {
     const { deletions, pendingUsers } = this.parts;
     request.before = deletions.purged;
     this.unmarkedSeq = deletions.purgeThrough(request.throughSeq);
-    pendingUsers.deleteAll(nowMs);
+    for (const user of [...pendingUsers.all()]) pendingUsers.settle(user, nowMs);
     this.purges.push(request);
   }
 
@@ -223,10 +224,18 @@ export class Deleter {
   }
 
   private endErasures(): void {
-    const isRead = (userKey: string): boolean => this.parts.pendingUsers.isRead(userKey);
-    const unread = this.erasures.filter(({ userKeys }) => userKeys?.every(isRead) === false);
+    const unread = this.erasures.filter(
+      ({ userKeys }) => userKeys?.every((key) => this.isRead(key)) === false,
+    );
     for (const request of this.erasures) if (!unread.includes(request)) this.done.push(request);
     this.erasures = unread;
+  }
+
+  /** Whether no row that the user's erasure covers is only in the store. */
+  private isRead(userKey: string): boolean {
+    const { pendingUsers, readAhead } = this.parts;
+    const user = pendingUsers.find(userKey);
+    return user === undefined || readAhead.older.isComplete(user);
   }
 
   // ── After its commit ────────────────────────────────────────────────────────────────────────────────────────
@@ -242,7 +251,8 @@ export class Deleter {
   private forgetErased(): void {
     const { deletions, pendingUsers } = this.parts;
     for (const [key, { throughSeq }] of deletions.erasing()) {
-      if (!pendingUsers.isRead(key) || pendingUsers.hasUpTo(key, throughSeq)) continue;
+      const first = pendingUsers.find(key)?.items[0];
+      if (!this.isRead(key) || (first !== undefined && first.seq <= throughSeq)) continue;
       deletions.forget(key);
       this.unmarkedErasures = true;
       this.parts.askTurn();
@@ -252,12 +262,13 @@ export class Deleter {
   private resultOf({ userKeys, throughSeq, before }: Begun): Deleted {
     const { deletions, pendingUsers } = this.parts;
     if (userKeys === null)
-      return { entries: deletions.purged - before, inFlight: pendingUsers.openUpTo(throughSeq, null) };
+      return { entries: deletions.purged - before, inFlight: openUpTo(throughSeq, pendingUsers.all()) };
     let entries = 0;
     let inFlight = 0;
     for (const key of userKeys) {
       entries += deletions.erasureOf(key)?.entries ?? 0;
-      inFlight += pendingUsers.openUpTo(throughSeq, key);
+      const user = pendingUsers.find(key);
+      if (user !== undefined) inFlight += openUpTo(throughSeq, [user]);
     }
     return { entries, inFlight };
   }
@@ -269,6 +280,13 @@ function userKeyIn(body: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** Number of open entries in memory up to a sequence number. */
+function openUpTo(seq: number, users: Iterable<User>): number {
+  let open = 0;
+  for (const { items } of users) for (const item of items) if (item.open > 0 && item.seq <= seq) open += 1;
+  return open;
 }
 
 function closedError(): Error {

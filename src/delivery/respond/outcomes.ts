@@ -72,7 +72,7 @@ export class Outcomes {
     switch (outcome.kind) {
       case 'token':
         this.parts.logins.setState(account, { kind: 'ready' });
-        this.parts.pendingUsers.requeueHeld(this.parts.clock.monoMs());
+        this.parts.pendingUsers.readiness.requeueHeld(this.parts.clock.monoMs());
         break;
       case 'wait':
         this.loginWaits(account, outcome.retryAfterMs, outcome);
@@ -324,7 +324,7 @@ export class Outcomes {
    * newest state of its user, unless a newer entry of that user was queued.
    */
   private sendCanary(nowMs: number): void {
-    if (this.canary !== null && !this.parts.pendingUsers.someReady)
+    if (this.canary !== null && !this.parts.pendingUsers.readiness.someReady)
       this.parts.pendingUsers.resend(this.canary, nowMs);
   }
 

@@ -206,14 +206,14 @@ export class Scheduler {
   private lingers(accounts: readonly string[], nowMs: number, free: Free): boolean {
     if (free.posts * 2 > this.limits.postsPerSecond) return false;
     let ready = 0;
-    for (const account of accounts) ready += this.pendingUsers.ready.size(account);
+    for (const account of accounts) ready += this.pendingUsers.readiness.ready.size(account);
     if (Math.min(ready, free.users) >= this.usersPerPermit()) return false;
     this.lingerSinceMs ??= nowMs;
     return nowMs < this.lingerSinceMs + lingerMs;
   }
 
   private fill(account: string, most: number, nowMs: number): BatchBuilder {
-    const { ready } = this.pendingUsers;
+    const { ready } = this.pendingUsers.readiness;
     const batchBuilder = new BatchBuilder(nowMs, this.request.maxBodyBytes);
     while (batchBuilder.size < most) {
       const user = ready.shift(account);
@@ -244,7 +244,7 @@ export class Scheduler {
 
   private select(user: User, nowMs: number): ReturnType<User['select']> {
     const login = (account: string): string | null => this.readyLogin(account);
-    return user.select(this.request.blocksPerUser, login, nowMs, this.pendingUsers.heldNow(nowMs));
+    return user.select(this.request.blocksPerUser, login, nowMs, this.pendingUsers.readiness.heldNow(nowMs));
   }
 
   /** The account that sends entries of `account`, if it can send now; else null. */
@@ -256,12 +256,16 @@ export class Scheduler {
   private accountsReady(): string[] {
     return this.logins
       .accounts()
-      .filter((account) => this.logins.isReady(account) && this.pendingUsers.ready.size(account) > 0);
+      .filter(
+        (account) => this.logins.isReady(account) && this.pendingUsers.readiness.ready.size(account) > 0,
+      );
   }
 
   /** Whether something may be sent with the login of this account once it has a token. */
   readonly wantsToken = (account: string): boolean =>
-    this.pendingUsers.ready.size(account) > 0 || this.pendingUsers.someHeld || this.bisection.size > 0;
+    this.pendingUsers.readiness.ready.size(account) > 0 ||
+    this.pendingUsers.readiness.someHeld ||
+    this.bisection.size > 0;
 
   /** Whether a user that is not in a bisection can be sent now. */
   get someSendable(): boolean {

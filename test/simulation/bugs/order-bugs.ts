@@ -24,7 +24,7 @@ export const orderBugs: readonly Bug[] = [
   breaks('a user has two requests in flight', PendingUsers, 'admit', function (original, item, hash, nowMs) {
     const user = original(item, hash, nowMs);
     user.flight = null;
-    this.enqueue(user, nowMs);
+    this.readiness.enqueue(user, nowMs);
     return user;
   }),
   breaks('blocks by id and by code share a request', WaitingBlocks, 'firstRun', function () {
