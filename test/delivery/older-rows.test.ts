@@ -1,0 +1,104 @@
+// Older rows of a user in memory that are only on disk: a removal does not wait for all of them, memory stays bounded, and
+// every outcome is as if all had been in memory.
+import { strict as assert } from 'node:assert';
+import { userKeyOf } from '../../src/entry/keys';
+import { device, World, type Stated } from './support/world';
+
+const user = device(999_999);
+const { userKey } = userKeyOf('idfa', user);
+/** Rows that are read at once, and entries in memory up to which more are read. */
+const rowsPerRead = 1_000;
+
+/** A backlog, then entries of one user, all of them on disk only. */
+function backlogOf(its: readonly Stated[]): World {
+  const world = new World({ seed: 1, memoryMark: 50, pageRows: 20 });
+  const others = Array.from({ length: 3_000 }, (_, at) => ({
+    user: device(at),
+    blocks: [{ seg_id: 1, value: 1 }],
+  }));
+  const all = [...others, ...its];
+  for (let from = 0; from < all.length; from += 1_000)
+    world.submit(all.slice(from, from + 1_000), { completeOn: 'queued' });
+  return world;
+}
+
+/** Advances by so many ms. Returns the most entries of the user that were in memory. */
+async function advance(world: World, ms: number): Promise<number> {
+  let most = 0;
+  for (let passed = 0; passed < ms; passed += 5) {
+    await world.clock.advance(5);
+    most = Math.max(most, world.engine['parts'].pendingUsers.find(userKey)?.items.length ?? 0);
+  }
+  return most;
+}
+
+function appliedOf(world: World) {
+  return world.service.log.filter((one) => one.user === `idfa:${user}`);
+}
+
+describe('older rows of a user', function () {
+  this.timeout(0);
+
+  it('that a removal covers end with it, a part at a time, and it leaves at once', async () => {
+    const count = 5_500;
+    const world = backlogOf(
+      Array.from({ length: count }, (_, at) => ({ user, blocks: [{ seg_id: 7, value: at }] })),
+    );
+    await world.clock.advance(1_500);
+    const removal = world.add(user, [{ seg_id: 7, expiration: -1 }]);
+    const most = await advance(world, 2_000);
+    assert.equal(removal.end?.kind, 'settled');
+    assert.ok(most >= rowsPerRead && most <= 2 * rowsPerRead + 1, `${most} entries in memory`);
+    await world.rest();
+    assert.deepEqual(
+      appliedOf(world).map(({ removed }) => removed),
+      [true],
+    );
+    assert.equal(world.engine.counters.superseded, count);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('that it does not cover are sent, and do not fill the memory', async () => {
+    const count = 2_500;
+    const world = backlogOf(
+      Array.from({ length: count }, (_, at) => ({ user, blocks: [{ seg_id: 100 + at, value: 1 }] })),
+    );
+    await world.clock.advance(1_500);
+    const removal = world.add(user, [{ seg_id: 7, expiration: -1 }]);
+    const most = await advance(world, 2_000);
+    assert.equal(removal.end?.kind, 'settled');
+    assert.ok(most >= rowsPerRead && most <= 2 * rowsPerRead + 1, `${most} entries in memory`);
+    await world.rest();
+    assert.equal(appliedOf(world).length, count + 1);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('go in the same request with the removal', async () => {
+    const world = backlogOf([{ user, blocks: [{ seg_id: 8, value: 1 }, { seg_id: 7 }] }]);
+    await world.clock.advance(1_500);
+    const removal = world.add(user, [{ seg_id: 7, expiration: -1 }]);
+    await world.clock.advance(500);
+    assert.equal(removal.end?.kind, 'settled');
+    const requests = world.service.requests.filter(({ users }) => users.includes(`idfa:${user}`));
+    assert.equal(requests.length, 1);
+    assert.equal(appliedOf(world).length, 2);
+    await world.rest();
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('are erased while the memory is full and nothing is sent', async () => {
+    const world = backlogOf(
+      Array.from({ length: 2_500 }, (_, at) => ({ user, blocks: [{ seg_id: 100 + at, value: 1 }] })),
+    );
+    await world.clock.advance(100);
+    world.engine.pause();
+    const erased = world.erase(user, 'idfa');
+    await world.clock.advance(1_000);
+    assert.deepEqual(await erased, { entries: 2_500, inFlight: 0 });
+    world.engine.resume();
+    await world.rest();
+    assert.deepEqual(appliedOf(world), []);
+    const { accepted, rejected, waiting } = world.engine.counters;
+    assert.deepEqual({ accepted, rejected, waiting }, { accepted: 3_000, rejected: 2_500, waiting: 0 });
+  });
+});
