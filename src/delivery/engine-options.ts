@@ -6,6 +6,7 @@ import type { QueueStore } from '../queue/store';
 import { LogTally } from './monitor/log-tally';
 import { Monitor } from './monitor/monitor';
 import { PendingMessages } from './pending-messages';
+import { NodeListeners } from './respond/node-listeners';
 import type { QueueCaps } from './respond/not-accepted';
 import { Reporter, type Outcome } from './respond/reports';
 import type { AskedWait } from './schedule/circuit-breaker';
@@ -88,7 +89,7 @@ export function commonOf(settings: EngineSettings): Common {
     tally,
     logins: new Logins(),
     pendingMessages,
-    reporter: new Reporter(pendingMessages, tally),
+    reporter: new Reporter(pendingMessages, new NodeListeners(clock, tally)),
     holds: new Map(),
     limits,
     caps: settings,

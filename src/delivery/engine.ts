@@ -13,6 +13,7 @@ import { RecentUsers } from './pending/recent-users';
 import type { Submission } from './producer';
 import type { Deleted } from './respond/deletions';
 import type { Recovered } from './pending-messages';
+import type { NodeListeners } from './respond/node-listeners';
 import type { QueueCaps } from './respond/not-accepted';
 import type { Counters } from './respond/reports';
 import type { Login, Logins } from './schedule/login';
@@ -144,23 +145,39 @@ export class Engine {
     this.queue.submit(submission);
   }
 
-  /** Calls with what ends without its message. One listener a node. */
-  onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
-    this.common.reporter.listen(node, listener);
+  private get listeners(): NodeListeners {
+    return this.common.reporter.listeners;
   }
 
-  /** A node begins to close: what waits of it in memory only is discarded now, so that nothing more of it is sent. */
-  closing(node: string): void {
+  /** Calls with what ends, or ended while the node was away, without its message. One listener a node. */
+  onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
+    this.listeners.listen(node, listener);
+  }
+
+  /**
+   * A node begins to close: what ends without its message waits, as what it had not passed on. Its open messages still end
+   * normally. What waits of it in memory only is discarded now, so that nothing more of it is sent.
+   */
+  away(node: string, unreported: readonly Recovered[]): void {
+    this.listeners.away(node, unreported);
     if (!this.durable) this.sender?.discard(node);
   }
 
   /**
-   * A node has closed: its open messages end. With a durable queue their entries stay queued, otherwise they are discarded.
+   * A node that is away has closed: its open messages end, and late outcomes wait for it if it `returns`. Without effect for a
+   * node that is back already, because it did not close in time.
    */
+  leave(node: string, returns: boolean): void {
+    if (!this.listeners.isAbsent(node)) return;
+    this.release(node);
+    this.listeners.closed(node, returns);
+  }
+
+  /** Its open messages end. With a durable queue their entries stay queued, otherwise they are discarded. */
   release(node: string): void {
     // Before those go who are to hear it.
     this.sender?.parts.reports.reportNow();
-    this.common.reporter.unlisten(node);
+    this.listeners.unlisten(node);
     this.queue.closeNode(node);
   }
 

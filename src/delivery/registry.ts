@@ -9,7 +9,6 @@ import type { DatabaseQueues } from '../queue-postgres/database-queues';
 import type { ServiceClient } from '../service/client';
 import { LoginCount, type LoginStore } from '../service/login/login-count';
 import type { TokenKeeper } from '../service/login/tokens';
-import { LateOutcomes } from './respond/late-outcomes';
 import { systemClock, type Clock } from '../clock';
 import { Connections, type Connection } from './connections';
 import type { Log } from './engine-options';
@@ -70,7 +69,6 @@ interface Held {
   readonly engine: Engine;
   readonly sinceWallMs: number;
   limits: Limits;
-  readonly lateOutcomes: LateOutcomes;
   readonly queue: QueueKind;
   readonly encrypted: boolean;
   /** Of a shared queue: which database it is in. */
@@ -114,7 +112,7 @@ export class Registry {
   acquire(request: LeaseRequest): Lease {
     const held = this.holdFor(request);
     const connection = this.connect(held, request);
-    const { engine, lateOutcomes } = held;
+    const { engine } = held;
     const { client, keeper } = connection;
     this.stay(held, request);
     limit(held);
@@ -124,9 +122,9 @@ export class Registry {
       engine,
       client,
       keeper,
-      listen: (node, listener) => lateOutcomes.listen(node, listener),
-      away: (node, unreported) => lateOutcomes.away(node, unreported),
-      leave: (node, returns) => lateOutcomes.leave(node, returns),
+      listen: (node, listener) => engine.onRecovered(node, listener),
+      away: (node, unreported) => engine.away(node, unreported),
+      leave: (node, returns) => engine.leave(node, returns),
       recordUsers: () => {
         if (request.queue !== 'shared') engine.recentUsers.record();
       },
@@ -176,7 +174,6 @@ export class Registry {
       engine,
       sinceWallMs: clock.wallMs(),
       limits,
-      lateOutcomes: new LateOutcomes(engine, clock, write),
       queue,
       encrypted: isEncrypted(request),
       database: databaseOf(request),

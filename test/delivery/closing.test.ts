@@ -244,7 +244,7 @@ describe('a node that closes', () => {
     ]);
     await world.clock.advance(1);
     const others = addMany(world, 3, 100, 'other');
-    world.engine.closing('n');
+    world.engine.away('n', []);
     world.engine.resume();
     await world.clock.advance(1);
     for (const { end } of [...waiting, both]) assert.ok(end?.kind === 'failed' && end.code === 'closed');

@@ -59,7 +59,7 @@ describe('after an ambiguous request', () => {
     world.engine.pause();
     await world.clock.advance(lateMarginMs + 1_000);
     // The block is due for a resend now.
-    world.engine.closing('n');
+    world.engine.away('n', []);
     world.engine.release('n');
     world.listen('n');
     world.engine.resume();

@@ -72,7 +72,7 @@ class Taking {
       takesOneMore: () => false,
       appended: () => undefined,
     });
-    common.reporter.listen('n', (recovered) => this.recovered.push(...recovered));
+    common.reporter.listeners.listen('n', (recovered) => this.recovered.push(...recovered));
     this.producer.start();
     // Without a delay it is open at once.
     void this.log.open();

@@ -51,7 +51,7 @@ describe('what a process takes for a shared log', () => {
   it('ends with its message, also when it has ended before the log has said its number', async () => {
     log.delayMs = () => 100;
     const lost: unknown[] = [];
-    common.reporter.listen('n', (recovered) => lost.push(...recovered));
+    common.reporter.listeners.listen('n', (recovered) => lost.push(...recovered));
     producer.start();
     const ends = submit(1);
     await clock.advance(150);

@@ -1,11 +1,11 @@
 // Small pieces: the FIFO queue, the heap and the backoff.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { LateOutcomes } from '../../src/delivery/respond/late-outcomes';
+import { LogTally } from '../../src/delivery/monitor/log-tally';
+import { NodeListeners } from '../../src/delivery/respond/node-listeners';
 import { backoffMs } from '../../src/delivery/schedule/backoff';
 import { Fifo } from '../../src/delivery/pending/fifo';
 import { DueHeap } from '../../src/delivery/pending/heap';
-import type { Recovered } from '../../src/delivery/pending-messages';
 import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
@@ -82,18 +82,13 @@ describe('the backoff', () => {
 
 describe('a node that is being deployed', () => {
   it('gets any number of late outcomes', () => {
-    let listener: (recovered: readonly Recovered[]) => void = () => undefined;
-    const reporter = {
-      onRecovered: (_: string, its: typeof listener) => (listener = its),
-      closing: () => undefined,
-      release: () => undefined,
-    };
-    const lateOutcomes = new LateOutcomes(reporter, new FakeClock(), () => undefined);
+    const clock = new FakeClock();
+    const listeners = new NodeListeners(clock, new LogTally(clock, () => undefined));
     const ended = { entry: entryOf(device(1), [{ seg_id: 1 }]), end: 'superseded', rejection: null } as const;
-    lateOutcomes.away('n', []);
-    listener(new Array(200_000).fill(ended));
+    listeners.away('n', []);
+    listeners.notify('n', new Array(200_000).fill(ended));
     let got = 0;
-    lateOutcomes.listen('n', ({ length }) => (got += length));
+    listeners.listen('n', ({ length }) => (got += length));
     assert.equal(got, 200_000);
   });
 });

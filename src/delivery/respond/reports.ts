@@ -2,7 +2,6 @@
 
 import type { CheckedEntry } from '../../entry/entry';
 import type { Source } from '../../queue/store';
-import type { LogTally } from '../monitor/log-tally';
 import {
   type Ending,
   endOf,
@@ -11,7 +10,7 @@ import {
   type PendingMessages,
   type Recovered,
 } from '../pending-messages';
-import { NodeListeners } from './node-listeners';
+import type { NodeListeners } from './node-listeners';
 import type { Deletion } from './deletions';
 import type { Clock } from '../../clock';
 import { Fifo } from '../pending/fifo';
@@ -126,22 +125,11 @@ export interface Outcome extends Ending {
 export class Reporter {
   /** Erased entries whose message had ended: only counted. */
   erasedUnreported = 0;
-  private readonly listeners: NodeListeners;
 
   constructor(
     private readonly pendingMessages: PendingMessages,
-    tally: LogTally,
-  ) {
-    this.listeners = new NodeListeners(tally);
-  }
-
-  listen(node: string, listener: (recovered: readonly Recovered[]) => void): void {
-    this.listeners.listen(node, listener);
-  }
-
-  unlisten(node: string): void {
-    this.listeners.unlisten(node);
-  }
+    readonly listeners: NodeListeners,
+  ) {}
 
   report(outcomes: Iterable<Outcome>): void {
     const late = new Map<string, Recovered[]>();

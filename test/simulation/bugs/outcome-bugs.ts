@@ -1,5 +1,5 @@
 // Bugs that lose entries, or report a wrong outcome.
-import { LateOutcomes } from '../../../src/delivery/respond/late-outcomes';
+import { NodeListeners } from '../../../src/delivery/respond/node-listeners';
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Scheduler } from '../../../src/delivery/schedule/scheduler';
 import { Sender } from '../../../src/delivery/sender';
@@ -83,7 +83,7 @@ export const outcomeBugs: readonly Bug[] = [
   ),
   breaks(
     'late outcomes are lost during a deploy of their node',
-    LateOutcomes,
+    NodeListeners,
     'listen',
     function (original, node, listener) {
       this.absent.delete(node);
