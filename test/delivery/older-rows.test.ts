@@ -3,8 +3,6 @@
 import { strict as assert } from 'node:assert';
 import { userKeyOf } from '../../src/entry/keys';
 import { device, World, type Stated } from './support/world';
-import type { Engine } from '../../src/delivery/engine';
-import type { Sender } from '../../src/delivery/sender';
 
 const user = device(999_999);
 const { userKey } = userKeyOf('idfa', user);
@@ -24,16 +22,12 @@ function backlogOf(its: readonly Stated[]): World {
   return world;
 }
 
-function senderOf(engine: Engine): Sender {
-  return (engine as unknown as { readonly sender: Sender }).sender;
-}
-
 /** Advances by so many ms. Returns the most entries of the user that were in memory. */
 async function advance(world: World, ms: number): Promise<number> {
   let most = 0;
   for (let passed = 0; passed < ms; passed += 5) {
     await world.clock.advance(5);
-    most = Math.max(most, senderOf(world.engine).parts.pendingUsers.find(userKey)?.items.length ?? 0);
+    most = Math.max(most, world.sender.parts.pendingUsers.find(userKey)?.items.length ?? 0);
   }
   return most;
 }

@@ -6,6 +6,7 @@ import { userKeyOf } from '../../../src/entry/keys';
 import { entryBody } from '../../../src/entry/serialise';
 import type { Deleted } from '../../../src/delivery/respond/deletions';
 import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
+import type { Sender } from '../../../src/delivery/sender';
 import { requestLimitsOf } from '../../../src/delivery/schedule/request-limits';
 import type { MessageEnd } from '../../../src/delivery/pending-messages';
 import type { QueueStore } from '../../../src/queue/store';
@@ -190,6 +191,11 @@ export class World {
       if (draw < 0) return fate;
     }
     return 'well';
+  }
+
+  /** Sends for the engine, and has its parts. */
+  get sender(): Sender {
+    return (this.engine as unknown as { readonly sender: Sender }).sender;
   }
 
   get limits(): EngineOptions['limits'] {
