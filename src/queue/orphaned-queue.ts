@@ -53,33 +53,43 @@ export function lookAt(path: string): OrphanedQueue {
 /**
 /**
  * Passes the pending rows of an account to `take`, in order. Only those that are durable in another queue are
- * removed here; rejects when that refused further ones. All rows of a user with an in-flight record stay,
- * because a request may still run.
+ * removed here; rejects when that refused further ones. These stay: all rows of a user with an in-flight record,
+ * because a request may still run, and rows older than one that is to be sent again, because that one was sent first.
  */
 export async function moveAway(queue: QueueStore, account: string, take: TakeMoved): Promise<Moved> {
   const { recovered } = await queue.open();
   const result = { moved: 0, kept: 0 };
   try {
     const busy = usersInFlight(recovered);
-    for (let after = 0; after !== Infinity;) {
-      const pages: (readonly Row[])[] = [];
-      for (const lane of lanes) pages.push(await queue.read(lane, after, Infinity, rowsPerPage));
-      // A full page may be followed by rows of its lane that precede the last row of the other lane.
-      const ends = pages.filter(({ length }) => length === rowsPerPage).map((rows) => rows.at(-1)!.seq);
-      const through = Math.min(Infinity, ...ends);
-      const rows = pages.flat().filter(({ seq }) => seq <= through);
+    const repeatSeqs = new Map<number, number>();
+    for await (const rows of pagesOf(queue))
+      for (const { seq, state, userHash } of rows) if (state === 'repeat') repeatSeqs.set(userHash, seq);
+    for await (const rows of pagesOf(queue)) {
       const its = rows.filter(({ state, source }) => state === 'waiting' && source.account === account);
-      its.sort((a, b) => a.seq - b.seq);
-      const { moved, refused } = await take(its.filter(({ userHash }) => !busy.has(userHash)));
+      const mayMove = ({ seq, userHash }: Row): boolean =>
+        !busy.has(userHash) && seq > (repeatSeqs.get(userHash) ?? 0);
+      const { moved, refused } = await take(its.filter(mayMove));
       if (moved.length > 0) await queue.commit({ remove: moved });
       if (refused !== null) throw refused;
       result.moved += moved.length;
       result.kept += its.length - moved.length;
-      after = through;
     }
     return result;
   } finally {
     await queue.close();
+  }
+}
+
+/** All rows of both lanes, in order. */
+async function* pagesOf(queue: QueueStore): AsyncGenerator<readonly Row[]> {
+  for (let after = 0; after !== Infinity;) {
+    const pages: (readonly Row[])[] = [];
+    for (const lane of lanes) pages.push(await queue.read(lane, after, Infinity, rowsPerPage));
+    // A full page may be followed by rows of its lane that precede the last row of the other lane.
+    const ends = pages.filter(({ length }) => length === rowsPerPage).map((rows) => rows.at(-1)!.seq);
+    after = Math.min(Infinity, ...ends);
+    const rows = pages.flat().filter(({ seq }) => seq <= after);
+    yield rows.sort((a, b) => a.seq - b.seq);
   }
 }
 

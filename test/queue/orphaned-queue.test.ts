@@ -81,6 +81,27 @@ describe('an orphaned queue file', () => {
     assert.deepEqual(others, { moved: 0, kept: 0 });
   });
 
+  it('keeps an add that is older than a removal to be sent again, which was sent before it', async () => {
+    const path = orphanedQueue(0);
+    const log = openLog(path);
+    log.commit({
+      append: [
+        newRow(1, { userHash: 5 }),
+        newRow(2, { userHash: 5, lane: 'removal' }),
+        newRow(3, { userHash: 5 }),
+        newRow(4, { userHash: 6 }),
+      ],
+      repeat: [2],
+    });
+    log.close();
+    const offered: number[] = [];
+    const moved = await moveAway(storeOf(path, []), accounts[0]!, (rows) => {
+      offered.push(...rows.map(({ seq }) => seq));
+      return Promise.resolve({ moved: rows.map(({ seq }) => seq), refused: null });
+    });
+    assert.deepEqual([offered, moved], [[3, 4], { moved: 2, kept: 1 }]);
+  });
+
   it('loses what was moved when the rest is refused', async () => {
     const path = orphanedQueue(9_000);
     const refused = new QueueError('failed', 'The queue is full.');
