@@ -71,15 +71,11 @@ function accountOf(
   const open = (isWanted: () => boolean): Promise<Hold | Problem | null> =>
     'key' in settings
       ? Promise.resolve(settings)
-      : openHold(
-          RED,
-          node,
-          name,
-          settings,
-          databaseBefore(RED, saved),
+      : openHold(RED, node, name, settings, {
+          databaseBefore: databaseBefore(RED, saved),
           isWanted,
-          () => void holder.openAgain(),
-        );
+          again: () => void holder.openAgain(),
+        });
   const holder = new Holder(open, (error) => node.error(shortenThrown(error)));
   node.on('close', (done: () => void) => {
     void holder.close().then(done, done);
@@ -121,15 +117,20 @@ function nameOf({ name, environment, member }: AccountDef): string {
   return typeof member === 'string' && member !== '' ? `${where} ${member}` : where;
 }
 
+interface Opening {
+  /** Of a shared queue that the account had before this deploy. */
+  readonly databaseBefore: DatabaseConnection | null;
+  readonly isWanted: () => boolean;
+  readonly again: () => void;
+}
+
 /** Joins the sandbox where it is meant, and takes hold of the engine. Never rejects. */
 async function openHold(
   RED: NodeAPI,
   node: Node,
   name: string,
   settings: AccountSettings,
-  before: DatabaseConnection | null,
-  isWanted: () => boolean,
-  again: () => void,
+  { databaseBefore: before, isWanted, again }: Opening,
 ): Promise<Hold | Problem | null> {
   let leaveSandbox = (): void => undefined;
   const leaving = <T>(result: T): T => {

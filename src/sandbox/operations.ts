@@ -1,6 +1,4 @@
 // Log of the last applied operations, in the order in which they took effect.
-import type { SegmentKey } from './catalogue';
-
 export interface Operation {
   /** Number of the operation from 1, counting those that the log has dropped. */
   readonly seq: number;
@@ -23,20 +21,11 @@ export class OperationLog {
   /** @param limit number of operations in the log; 0 disables it */
   constructor(private readonly limit: number) {}
 
-  record(
-    post: number,
-    atWallMs: number,
-    segment: SegmentKey,
-    domain: string,
-    user_id: string,
-    value: number | null,
-    expiration: number | null,
-  ): void {
+  record(operation: Omit<Operation, 'seq'>): void {
     if (this.limit === 0) return;
     const at = this.#recorded % this.limit;
     this.#recorded += 1;
-    const who = { segment: String(segment), user_id, domain: domain === '' ? null : domain };
-    this.#ring[at] = { seq: this.#recorded, post, atWallMs, ...who, value, expiration };
+    this.#ring[at] = { seq: this.#recorded, ...operation };
   }
 
   list(): Operation[] {

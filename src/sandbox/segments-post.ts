@@ -165,7 +165,15 @@ class Application {
     const { memberships, operations } = this.target;
     const samples = this.#hour.samples;
     const form = () => `(${user}, ${segment}, ${expiration ?? this.#ownMinutes(segment)})`;
-    operations.record(this.post, this.nowWallMs, segment, domain, user, value, expiration);
+    operations.record({
+      post: this.post,
+      atWallMs: this.nowWallMs,
+      segment: String(segment),
+      user_id: user,
+      domain: domain === '' ? null : domain,
+      value,
+      expiration,
+    });
     if (expiration === -1) {
       memberships.remove(segment, domain, user);
       this.#hour.counts.validRemoves += 1;
