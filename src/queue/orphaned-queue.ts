@@ -51,7 +51,6 @@ export function lookAt(path: string): OrphanedQueue {
 }
 
 /**
-/**
  * Passes the pending rows of an account to `take`, in order. Only those that are durable in another queue are
  * removed here; rejects when that refused further ones. These stay: all rows of a user with an in-flight record,
  * because a request may still run, and rows older than one that is to be sent again, because that one was sent first.

@@ -2,6 +2,9 @@
 // every outcome is as if all had been in memory.
 import { strict as assert } from 'node:assert';
 import { userKeyOf } from '../../src/entry/keys';
+import { OlderRows, type OlderRowsRead } from '../../src/delivery/pending/older-rows';
+import { User } from '../../src/delivery/pending/user';
+import type { QueueStore } from '../../src/queue/store';
 import { device, World, type Stated } from './support/world';
 
 const user = device(999_999);
@@ -100,5 +103,89 @@ describe('older rows of a user', function () {
     assert.deepEqual(appliedOf(world), []);
     const { accepted, rejected, waiting } = world.engine.counters;
     assert.deepEqual({ accepted, rejected, waiting }, { accepted: 3_000, rejected: 2_500, waiting: 0 });
+  });
+
+  it('are all read, although a thousand newer entries of the user have ended', async () => {
+    const others = (first: number): Stated[] =>
+      Array.from({ length: 4_000 }, (_, at) => ({
+        user: device(first + at),
+        blocks: [{ seg_id: 1, value: 1 }],
+      }));
+    const its = Array.from({ length: 2_500 }, (_, at) => ({
+      user,
+      blocks: [{ seg_id: 100 + at, value: 1 }],
+    }));
+    const world = new World({ seed: 1, memoryMark: 500, pageRows: 100 });
+    world.submit([...others(0), ...its, ...others(10_000)], { completeOn: 'queued' });
+    await world.clock.advance(1_500);
+    world.submit(
+      Array.from({ length: 1_200 }, (_, at) => ({ user, blocks: [{ seg_id: 5_000 + at, expiration: -1 }] })),
+    );
+    await world.clock.advance(25_000);
+    assert.equal(world.engine.counters.waiting, 0);
+    assert.equal(world.sender.parts.pendingUsers.find(userKey), undefined);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  for (const segments of [6_000, 5])
+    it(`are read only while there is room, also for further removals (${segments} segments)`, async () => {
+      const world = new World({ seed: 1, memoryMark: 2_000, pageRows: 100 });
+      world.engine.pause();
+      const others = Array.from({ length: 3_000 }, (_, at) => ({
+        user: device(at),
+        blocks: [{ seg_id: 1 }],
+      }));
+      const its = Array.from({ length: 6_000 }, (_, at) => ({
+        user,
+        blocks: [{ seg_id: 101 + (at % segments), value: 1 }],
+      }));
+      world.submit([...others, ...its], { completeOn: 'queued' });
+      await world.clock.advance(100);
+      let most = 0;
+      for (let seg = 101; seg < 106; seg += 1) {
+        world.add(user, [{ seg_id: seg, expiration: -1 }]);
+        most = Math.max(most, await advance(world, 20));
+      }
+      assert.ok(most <= rowsPerRead + 5, `${most} entries in memory`);
+      world.engine.resume();
+      await world.rest();
+      assert.deepEqual(world.violations(), []);
+    });
+
+  it('of users whose removals are purged are not looked for', async () => {
+    const world = new World({ seed: 1, memoryMark: 50, pageRows: 500 });
+    world.engine.pause();
+    const some = (first: number, blocks: Stated['blocks']): Stated[] =>
+      Array.from({ length: 10_000 }, (_, at) => ({ user: device(first + at), blocks }));
+    world.submit(some(0, [{ seg_id: 1, value: 1 }]), { completeOn: 'queued' });
+    world.submit(some(10_000, [{ seg_id: 1, expiration: -1 }]), { completeOn: 'queued' });
+    await world.clock.advance(100);
+    const purged = world.engine.purge();
+    let most = 0;
+    const { pendingUsers } = world.sender.parts;
+    const rowsRead = pendingUsers.rowsRead.bind(pendingUsers);
+    pendingUsers.rowsRead = (users, nowMs) => {
+      rowsRead(users, nowMs);
+      most = Math.max(most, [...pendingUsers.all()].length);
+    };
+    await world.clock.advance(500);
+    assert.equal((await purged).entries, 20_000);
+    assert.ok(most <= 1_000, `${most} users in memory`);
+    await world.rest();
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('hold back its next removal as they held back the first one', async () => {
+    const store = { rowsOfUsers: () => Promise.resolve([[]]) };
+    const unread = { hasUnreadIn: () => true, hasUnreadThrough: () => true, readThroughSeq: 0 };
+    const older = new OlderRows(store as unknown as QueueStore, unread);
+    const one = new User(userKey, 1);
+    for (const seq of [10, 20]) {
+      older.need(one, 'removal', seq);
+      assert.equal(older.holds(one), true);
+      const read = await new Promise<OlderRowsRead>((resolve) => older.request(resolve, () => undefined, 1));
+      older.admitted(read);
+      assert.equal(older.holds(one), false);
+    }
   });
 });

@@ -40,8 +40,8 @@ export interface OlderRowsRead {
 
 /** Rows of one user that are read at once. */
 const rowsPerRead = 1_000;
-/** A user with more entries in memory waits until some of them have ended. */
-const mostInMemory = 1_000;
+/** A user with more entries in memory that have not ended waits until some of them have. */
+const mostUnended = 1_000;
 /** Sequence numbers that one call may span, summed over its users: at most the work of some ten milliseconds. */
 const seqsPerCall = 2 ** 26;
 const usersPerCall = 100;
@@ -71,14 +71,17 @@ export class OlderRows {
   }
 
   private ask(user: User, throughSeq: number, erases: boolean): void {
-    const lookup = this.lookups.get(user) ?? { user, afterSeq: 0, throughSeq, holds: true, erases };
+    const lookup = this.lookups.get(user) ?? { user, afterSeq: 0, throughSeq: 0, holds: true, erases };
     this.lookups.set(user, lookup);
+    // What was looked up before says nothing of the rows that are needed now.
+    if (this.isOver(lookup)) Object.assign(lookup, { holds: true, erases });
     lookup.throughSeq = Math.max(lookup.throughSeq, throughSeq);
     lookup.erases ||= erases;
-    if (!this.isOver(lookup)) this.enqueue(lookup);
+    if (!this.isOver(lookup) && this.hasRoom(lookup)) this.enqueue(lookup);
   }
 
   private enqueue(lookup: Lookup): void {
+    if (lookup.erases) this.queue.delete(lookup);
     (lookup.erases ? this.erasures : this.queue).add(lookup);
   }
 
@@ -108,8 +111,9 @@ export class OlderRows {
     if (lookup !== undefined && !this.isOver(lookup) && this.hasRoom(lookup)) this.enqueue(lookup);
   }
 
-  private hasRoom({ user, erases }: Lookup): boolean {
-    return erases || user.items.length < mostInMemory;
+  /** What has ended does not count, since it may stay until every older row is read. */
+  private hasRoom({ user, holds, erases }: Lookup): boolean {
+    return holds || erases || user.unended < mostUnended;
   }
 
   /** The user is no longer in memory. */

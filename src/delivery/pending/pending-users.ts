@@ -62,7 +62,8 @@ export class PendingUsers {
     user.add(item);
     // A newer state does not wait for the backoff of an older one.
     user.notBeforeMs = 0;
-    this.readAhead.older.need(user, laneOf(item.entry), item.seq);
+    // A deleted entry is not sent, so nothing older needs to be read before it.
+    if (this.deletions.of(item) === null) this.readAhead.older.need(user, laneOf(item.entry), item.seq);
     return user;
   }
 

@@ -44,6 +44,8 @@ export class User implements ItemOwner {
   /** Number of waiting blocks, and of those whose entry has a removal. */
   private waiting = 0;
   private removing = 0;
+  /** Number of entries that have not ended. */
+  unended = 0;
   /** Null while the user has only ever had one block. */
   private order: { readonly coalescing: Coalescing; readonly waiting: WaitingBlocks } | null = null;
   private closed: Item[] = empty;
@@ -63,6 +65,7 @@ export class User implements ItemOwner {
     if (isLast) this.items = withOneMore(items, item);
     else items.splice(placeIn(items, item.seq), 0, item);
     item.owner = this;
+    if (item.unended > 0) this.unended += 1;
     for (const cell of item.cells) if (cell.state === 'waiting') this.count(cell, 1);
     if (this.order !== null) {
       this.link(item);
@@ -165,6 +168,8 @@ export class User implements ItemOwner {
   // ── Blocks change ───────────────────────────────────────────────────────────────────────────────────────────
 
   cellChanged(cell: Cell, before: CellState): void {
+    if (before === 'ended' && cell.item.unended === 1) this.unended += 1;
+    if (cell.state === 'ended' && cell.item.unended === 0) this.unended -= 1;
     if (before === 'waiting') {
       this.count(cell, -1);
       cell.queue?.left();

@@ -233,9 +233,10 @@ export class Deleter {
 
   /** Whether no row that the user's erasure covers is only in the store. */
   private isRead(userKey: string): boolean {
-    const { pendingUsers, readAhead } = this.parts;
+    const { deletions, pendingUsers, readAhead } = this.parts;
     const user = pendingUsers.find(userKey);
-    return user === undefined || readAhead.older.isComplete(user);
+    const { throughSeq = 0 } = deletions.erasureOf(userKey) ?? {};
+    return user === undefined || readAhead.older.completeThroughSeq(user) >= throughSeq;
   }
 
   // ── After its commit ────────────────────────────────────────────────────────────────────────────────────────
