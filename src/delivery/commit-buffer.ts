@@ -36,6 +36,13 @@ export class CommitBuffer {
     this.unknownPosts.push({ post, untilWallMs });
   }
 
+  /** Whether there is nothing to say. */
+  get isEmpty(): boolean {
+    const { append, removed, repeated, begun, settled, unknownPosts } = this;
+    const lists = [append, removed, begun, settled, unknownPosts];
+    return repeated.size === 0 && lists.every(({ length }) => length === 0);
+  }
+
   /** Everything since the last `take`, or null when there is nothing to say. */
   take(): Commit | null {
     const commit: Commit = {

@@ -172,7 +172,9 @@ export class Loader implements Appender<InCommit> {
 
   /** Requests the rows that are due. */
   requestRows(): void {
-    const { readAhead, askTurn, failed, isStuck, someSendable } = this.parts;
+    const { commitBuffer, readAhead, askTurn, failed, isStuck, someSendable } = this.parts;
+    // A node that closed during the commit has discarded rows, which a read would still find. Another turn is asked for.
+    if (!commitBuffer.isEmpty) return;
     const arrived = (read: RowsRead): void => {
       this.rowsRead.push(read);
       askTurn();

@@ -258,6 +258,29 @@ describe('a node that closes', () => {
     assert.deepEqual(world.recovered, []);
   });
 
+  it('with the queue in memory during a commit has each discarded entry counted once', async () => {
+    const world = new World({ seed: 1, durable: false, memoryMark: 50 });
+    const user = device(999_999);
+    world.engine.pause();
+    addMany(world, 300);
+    world.submit(Array.from({ length: 10 }, (_, at) => ({ user, blocks: [{ seg_id: 100 + at, value: 1 }] })));
+    world.add(user, [{ seg_id: 7, expiration: -1 }]);
+    await world.clock.advance(50);
+    const { parts } = world.sender;
+    const commit = parts.store.commit.bind(parts.store);
+    parts.store.commit = (its) => {
+      parts.store.commit = commit;
+      const committed = commit(its);
+      // The older rows of the user are in memory, ahead of others that are not read yet.
+      world.engine.away('n', []);
+      return committed;
+    };
+    world.add(device(1_000), [{ seg_id: 1 }], { node: 'other' });
+    await world.clock.advance(500);
+    const { rejected, waiting } = world.engine.counters;
+    assert.deepEqual({ rejected, waiting }, { rejected: 311, waiting: 1 });
+  });
+
   it('with the queue in memory sends no entry that newer entries of the node had replaced', async () => {
     const world = await warm({ durable: false });
     world.service.refusesAll = true;

@@ -211,3 +211,29 @@ describe('purging and erasing', function () {
     assert.equal(world.engine.stats().oldestMs, 60_000);
   });
 });
+
+describe('a purge after a message that was refused', () => {
+  it('ends no entry of a later process, which uses its numbers again', async () => {
+    const world = new World({ seed: 1 });
+    const some = (first: number) =>
+      Array.from({ length: 20 }, (_, at) => ({ user: device(first + at), blocks: [{ seg_id: 1 }] }));
+    await world.clock.advance(100);
+    world.diskFails = true;
+    const refused = world.submit(some(0));
+    await world.clock.advance(10);
+    assert.equal(refused.end?.kind, 'failed');
+    world.diskFails = false;
+    await world.clock.advance(3_000);
+    const purged = world.engine.purge();
+    await world.clock.advance(10);
+    await purged;
+    world.kill();
+    world.engine.pause();
+    world.submit(some(100), { completeOn: 'queued' });
+    await world.clock.advance(100);
+    world.kill();
+    await world.rest();
+    const { accepted, rejected } = world.engine.counters;
+    assert.deepEqual({ accepted, rejected }, { accepted: 20, rejected: 0 });
+  });
+});

@@ -77,11 +77,14 @@ export class Deleter {
 
   /**
    * Continues the deletions of an earlier process. A purge may cover numbers whose commit failed; numbers above
-   * the store's last are used again for newer entries, so the purge ends there. Rejects as the store does.
+   * the store's last are used again for newer entries, so the purge ends there, also for the processes after this
+   * one. Rejects as the store does.
    */
   async resume(lastSeq: number): Promise<void> {
     const { store, deletions } = this.parts;
-    deletions.purgeThrough(Math.min(lastSeq, Number((await store.getMeta(purgedThroughKey)) ?? 0)));
+    const markedSeq = Number((await store.getMeta(purgedThroughKey)) ?? 0);
+    const purgedSeq = deletions.purgeThrough(Math.min(lastSeq, markedSeq));
+    if (purgedSeq < markedSeq) this.unmarkedSeq = purgedSeq;
     const marks = readMarks(await store.getMeta(erasuresKey));
     const resumed: Resumed[] = [];
     for (const mark of marks) {
