@@ -5,6 +5,7 @@ import { commonOf, type Common } from '../../src/delivery/engine-options';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
+import { QueueError } from '../../src/queue/store';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
@@ -93,5 +94,24 @@ describe('what a process takes for a shared log', () => {
     await clock.advance(1_000);
     assert.deepEqual([some, many], [[], []]);
     assert.equal(log.logStore.rows.totals.waiting, 50_001);
+  });
+
+  it('goes on after a drain while neither the log nor the file on this machine worked', async () => {
+    producer.start();
+    await clock.advance(100);
+    const away = (): Promise<never> => Promise.reject(new QueueError('unavailable', 'away'));
+    const append = log.append.bind(log);
+    log.append = away;
+    localBuffer.keep = away;
+    const ends = submit(1);
+    await clock.advance(600);
+    // The pump pauses; so does the drain.
+    const drained = producer.drain(0);
+    await clock.advance(1_000);
+    await drained;
+    log.append = append;
+    await clock.advance(5_000);
+    assert.equal(log.logStore.rows.totals.waiting, 1);
+    assert.deepEqual(ends, []);
   });
 });

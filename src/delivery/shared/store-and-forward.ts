@@ -32,7 +32,8 @@ export class StoreAndForward {
   private handingOver = false;
   private failingSinceMs: number | null = null;
   private closed = false;
-  private wake: (() => void) | null = null;
+  /** Ends each pause that is under way: the pump and a drain may both have one. */
+  private readonly wakes = new Set<() => void>();
 
   constructor(private readonly parts: StoreAndForwardParts) {}
 
@@ -136,24 +137,29 @@ export class StoreAndForward {
 
   /** The log answers somebody: what waits for a next try need not. */
   retryNow(): void {
-    if (this.trouble !== null) this.wake?.();
+    if (this.trouble !== null) this.wake();
   }
 
   /** Before another try; ends early when something is to be done at once. */
   pause(): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.clock.after(retryMs, () => this.wake?.());
-      this.wake = () => {
+      const wake = (): void => {
         cancel();
-        this.wake = null;
+        this.wakes.delete(wake);
         resolve();
       };
+      const cancel = this.clock.after(retryMs, wake);
+      this.wakes.add(wake);
     });
+  }
+
+  private wake(): void {
+    for (const wake of this.wakes) wake();
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    this.wake?.();
+    this.wake();
     await this.parts.localBuffer.close().catch(() => undefined);
   }
 }
