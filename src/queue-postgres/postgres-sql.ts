@@ -53,7 +53,8 @@ export function postgresSql(schema: string, notifies: boolean) {
      * Parameters: 1 hashes, 2 and 3 numbers after and through which, 4 limit of rows for each; `place`: of the range,
      * from 1. Looks into bucket after bucket, in order, until it has enough. `seq + 0`, or the planner would also read
      * the whole range by the primary key. No `generate_series`, of which the planner expects so much that it compiles the
-     * statement, which takes half a second.
+     * statement, which takes half a second. Both joins are lateral, so the buckets are visited in order, and the limit
+     * cuts off the last rows.
      */
     rowsOf: `
       SELECT place::float8 AS place, ${columns}

@@ -35,11 +35,14 @@ interface Found {
 /** Rows of some users, for the next turn. */
 export interface OlderRowsRead {
   readonly kind: 'older';
+  /** Most rows of each user: with fewer, the user has no more. */
+  readonly limit: number;
   readonly found: readonly Found[];
 }
 
-/** Rows of one user that are read at once. */
+/** Rows of one user that are read at once, and of all users of a call. */
 const rowsPerRead = 1_000;
+const rowsPerCall = 20_000;
 /** A user with more entries in memory that have not ended waits until some of them have. */
 const mostUnended = 1_000;
 /** Sequence numbers that one call may span, summed over its users: at most the work of some ten milliseconds. */
@@ -138,11 +141,12 @@ export class OlderRows {
       afterSeq,
       throughSeq,
     }));
+    const limit = Math.min(rowsPerRead, Math.floor(rowsPerCall / lookups.length));
     this.reading = true;
-    this.store.rowsOfUsers(ranges, rowsPerRead).then(
+    this.store.rowsOfUsers(ranges, limit).then(
       (lists) => {
         const found = lookups.map((lookup, at) => ({ lookup, range: ranges[at]!, rows: lists[at]! }));
-        arrived({ kind: 'older', found });
+        arrived({ kind: 'older', limit, found });
       },
       (error: unknown) => {
         this.reading = false;
@@ -171,13 +175,13 @@ export class OlderRows {
   }
 
   /** The rows are in memory. Returns their users. */
-  admitted({ found }: OlderRowsRead): readonly User[] {
+  admitted({ limit, found }: OlderRowsRead): readonly User[] {
     this.reading = false;
     const users: User[] = [];
     for (const { lookup, range, rows } of found) {
       if (!this.isWanted(lookup)) continue;
       lookup.holds = false;
-      lookup.afterSeq = rows.length < rowsPerRead ? range.throughSeq : rows.at(-1)!.seq;
+      lookup.afterSeq = rows.length < limit ? range.throughSeq : rows.at(-1)!.seq;
       if (!this.isOver(lookup) && this.hasRoom(lookup)) this.enqueue(lookup);
       users.push(lookup.user);
     }
