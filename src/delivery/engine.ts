@@ -4,7 +4,7 @@
 // always is.
 
 import type { QueueStore } from '../queue/store';
-import type { LoginTimes } from '../service/login/login-times';
+import { LoginTimes } from '../service/login/login-times';
 import { commonOf, type Common, type EngineOptions } from './engine-options';
 import type { EngineStats } from './engine-stats';
 import type { Monitor } from './monitor/monitor';
@@ -34,7 +34,6 @@ export type MemberQueue = Omit<
   | 'loginTimes'
   | 'recentUsers'
   | 'attach'
-  | 'suspend'
   | 'detach'
   | 'setLimits'
   | 'setQueueCaps'
@@ -55,18 +54,27 @@ export class Engine {
   readonly logins: Logins;
   /** Says which entries of another queue may be submitted. */
   readonly recentUsers: RecentUsers;
+  private readonly listeners: NodeListeners;
   private readonly common: Common;
   private readonly queue: Sender | SharedQueue;
 
   constructor(options: EngineOptions) {
     this.common = commonOf(options);
-    this.recentUsers = new RecentUsers(options.clock.wallMs());
-    this.queue =
-      options.shared === undefined
-        ? new Sender(this.common, options.store, alwaysHeld(this.common), this.recentUsers)
-        : new SharedQueue(this.common, options.shared);
-    ({ durable: this.durable, loginTimes: this.loginTimes, meta: this.meta } = this.queue);
     ({ monitor: this.monitor, logins: this.logins } = this.common);
+    ({ listeners: this.listeners } = this.common.reporter);
+    const { clock, shared, store } = options;
+    this.recentUsers = new RecentUsers(clock.wallMs());
+    if (shared === undefined) {
+      this.queue = new Sender(this.common, store, alwaysHeld(this.common), this.recentUsers);
+      ({ durable: this.durable } = store);
+      this.meta = store;
+      this.loginTimes = new LoginTimes(store, () => clock.wallMs());
+    } else {
+      this.queue = new SharedQueue(this.common, shared);
+      this.durable = true;
+      this.meta = shared.log.meta;
+      this.loginTimes = new LoginTimes(shared.log.meta, () => shared.log.nowMs());
+    }
   }
 
   private get sender(): Sender | null {
@@ -110,11 +118,6 @@ export class Engine {
     this.queue.loginsChanged();
   }
 
-  /** The account closes, perhaps only for a deploy: its entries wait. */
-  suspend(account: string): void {
-    this.logins.setState(account, { kind: 'away' });
-  }
-
   /** The account is gone: its entries go with the login of another account of this member, if there is one. */
   detach(account: string): void {
     this.logins.detach(account);
@@ -143,10 +146,6 @@ export class Engine {
   submit(submission: Submission, moved = false): void {
     if (!moved) this.recentUsers.appended(submission.entries, this.common.settings.clock.wallMs());
     this.queue.submit(submission);
-  }
-
-  private get listeners(): NodeListeners {
-    return this.common.reporter.listeners;
   }
 
   /** Calls with what ends, or ended while the node was away, without its message. One listener a node. */
@@ -198,11 +197,11 @@ export class Engine {
   }
 
   pause(): void {
-    this.queue.pause();
+    this.queue.setPaused(true);
   }
 
   resume(): void {
-    this.queue.resume();
+    this.queue.setPaused(false);
   }
 
   /**
@@ -232,11 +231,6 @@ export class Engine {
   /** Of a shared queue: of the whole queue since this process sends; while it stands by, of what it took itself. */
   get counters(): Readonly<Counters> {
     return this.queue.counters;
-  }
-
-  /** Erased entries whose message was gone: counted as rejected, told to nobody. */
-  get erasedUnreported(): number {
-    return this.common.reporter.erasedUnreported;
   }
 
   /** What was sent and accepted, hour by hour. */

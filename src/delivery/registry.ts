@@ -317,7 +317,8 @@ export class Registry {
 
   private leave(held: Held, account: string): void {
     held.accounts.delete(account);
-    held.engine.suspend(account);
+    // Perhaps only for a deploy: its entries wait.
+    held.engine.logins.setState(account, { kind: 'away' });
     held.away.set(
       account,
       this.clock.after(keepParkedMs, () => this.forget(held, account)),

@@ -5,7 +5,6 @@
 import type { Opened, QueueStore } from '../queue/store';
 import type { SharedDeletionRequest } from '../queue/shared-log';
 import { within } from '../clock';
-import { LoginTimes } from '../service/login/login-times';
 import type { Common, SenderLease } from './engine-options';
 import { partsOf, type EngineParts } from './engine-parts';
 import { statsOf, type EngineStats } from './engine-stats';
@@ -37,9 +36,6 @@ export function alwaysHeld({ reporter }: Common): SenderLease {
 }
 
 export class Sender {
-  readonly loginTimes: LoginTimes;
-  readonly durable: boolean;
-  readonly meta: Pick<QueueStore, 'getMeta' | 'setMeta'>;
   readonly parts: EngineParts;
   private readonly turns: Turns;
   private cancelRetry: (() => void) | null = null;
@@ -51,10 +47,6 @@ export class Sender {
     lease: SenderLease,
     private readonly recentUsers: RecentUsers | null = null,
   ) {
-    const { clock } = common.settings;
-    this.durable = store.durable;
-    this.meta = store;
-    this.loginTimes = new LoginTimes(store, () => clock.wallMs());
     this.parts = partsOf(common, store, lease, {
       ask: () => this.turns.ask(),
       mayLeave: () => this.turns.mayLeave,
@@ -163,7 +155,7 @@ export class Sender {
 
   private endAtOnce({ entries }: Submission): MessageEnd | null {
     const { opened, trouble, closed, parked } = this.turns;
-    if (closed || (parked && !this.durable)) return closedEnd;
+    if (closed || (parked && !this.parts.store.durable)) return closedEnd;
     if (entries.length === 0) return nothingEnd;
     const isTooFull = !opened && trouble === null && this.parts.producer.size >= mostUnopened;
     return isTooFull ? openingEnd : null;
@@ -180,7 +172,7 @@ export class Sender {
   }
 
   closeNode(node: string): void {
-    if (this.durable) {
+    if (this.parts.store.durable) {
       this.parts.producer.closeNode(node);
       return;
     }
@@ -216,13 +208,9 @@ export class Sender {
     this.turns.flush();
   }
 
-  pause(): void {
-    this.turns.paused = true;
-  }
-
-  resume(): void {
-    this.turns.paused = false;
-    this.turns.ask();
+  setPaused(paused: boolean): void {
+    this.turns.paused = paused;
+    if (!paused) this.turns.ask();
   }
 
   /** `Engine.purge` (null) and `Engine.erase`, of rows up to `mostSeq`. */

@@ -55,7 +55,7 @@ describe('two accounts of one member', () => {
 
   it('send entries of a removed account with the other’s login', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'] });
-    world.engine.suspend('b');
+    world.engine.logins.setState('b', { kind: 'away' });
     const ofB = addMany(world, 20, 100, 'b');
     await world.clock.advance(5_000);
     assert.equal(ended(ofB), 0, 'a suspended account comes back');

@@ -123,9 +123,6 @@ export interface Outcome extends Ending {
 }
 
 export class Reporter {
-  /** Erased entries whose message had ended: only counted. */
-  erasedUnreported = 0;
-
   constructor(
     private readonly pendingMessages: PendingMessages,
     readonly listeners: NodeListeners,
@@ -138,9 +135,7 @@ export class Reporter {
       const pendingMessage = outcome.pendingMessage ?? this.pendingMessages.find(outcome.seq);
       if (pendingMessage?.isOpen === true) {
         this.pendingMessages.entryEnded(pendingMessage, outcome);
-      } else if (entry === null || rejection?.code === erasedCode) {
-        this.erasedUnreported += 1;
-      } else if (rejection?.code !== closedCode) {
+      } else if (entry !== null && rejection?.code !== erasedCode && rejection?.code !== closedCode) {
         const ofNode = late.get(source.node) ?? [];
         ofNode.push({ entry, end: endOf(outcome), rejection });
         late.set(source.node, ofNode);

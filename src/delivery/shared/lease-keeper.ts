@@ -42,15 +42,19 @@ export class LeaseKeeper {
   /** The last lease that was released: an answer to an earlier renewal may still name it. */
   private releasedEpoch: number | null = null;
   private wants = false;
+  /** What `setWants` said last, whoever has stepped aside since. */
+  private asked = false;
   private closed = false;
   private claiming: Promise<void> | null = null;
   private askedAgain = false;
   private cancelTimer: (() => void) | null = null;
+  /** While it steps aside. */
+  private cancelReturn: (() => void) | null = null;
 
   constructor(private readonly options: LeaseOptions) {}
 
-  get held(): boolean {
-    return this.epoch !== null;
+  get isAside(): boolean {
+    return this.cancelReturn !== null;
   }
 
   /** Whether a post may leave now that was made ready under the lease of this epoch. */
@@ -62,12 +66,12 @@ export class LeaseKeeper {
   }
 
   start(): void {
-    this.wants = true;
-    this.claim();
+    this.setWants(true);
   }
 
   /** Whether to take the lease when it is free; one that is held stays until `release`. */
   setWants(wants: boolean): void {
+    this.asked = wants;
     if (this.wants === wants) return;
     this.wants = wants;
     this.claim();
@@ -146,6 +150,19 @@ export class LeaseKeeper {
     await this.giveBack(epoch);
   }
 
+  /** Another may have the lease for so long, or until `comeBack`. */
+  stepAside(forMs: number): void {
+    void this.release();
+    this.cancelReturn = this.options.clock.after(forMs, () => this.comeBack());
+  }
+
+  comeBack(): void {
+    if (this.cancelReturn === null) return;
+    this.cancelReturn();
+    this.cancelReturn = null;
+    this.setWants(this.asked);
+  }
+
   /** It runs out by itself should that fail. */
   private async giveBack(epoch: number): Promise<void> {
     const { log, instance } = this.options;
@@ -157,5 +174,6 @@ export class LeaseKeeper {
     this.closed = true;
     this.cancelTimer?.();
     this.cancelTimer = null;
+    this.cancelReturn?.();
   }
 }

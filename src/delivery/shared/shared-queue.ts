@@ -5,8 +5,7 @@
 // once more when it can no longer run (promise 2). Nothing of the old holder counts from then on, because each of its
 // commits is made under its epoch.
 
-import type { Claim, SharedDeletionRequest } from '../../queue/shared-log';
-import { LoginTimes } from '../../service/login/login-times';
+import type { Claim, Instance, SharedDeletionRequest } from '../../queue/shared-log';
 import { within } from '../../clock';
 import type { Common, SharedQueueOptions } from '../engine-options';
 import type { EngineStats } from '../engine-stats';
@@ -22,7 +21,7 @@ import { LocalBuffer } from './local-buffer';
 import { OutcomeReader } from './outcome-reader';
 import { SharedDeletions } from './shared-deletions';
 import { SharedProducer } from './shared-producer';
-import type { SharedView } from './shared-request';
+import { sharedStatsOf } from './shared-stats';
 
 /** So that after a crash another sends within five seconds, with the second that counts as used. */
 const defaultLeaseMs = 3_000;
@@ -32,8 +31,6 @@ const stepAsideMs = 60_000;
 const goodbyeMs = 2_000;
 
 export class SharedQueue {
-  readonly durable = true;
-  readonly loginTimes: LoginTimes;
   /** While this process holds the lease. */
   sender: Sender | null = null;
   private senderClosing: Promise<unknown> = Promise.resolve();
@@ -47,12 +44,10 @@ export class SharedQueue {
   private unreachable: unknown = null;
   /** Entries in the log when it was last heard of. */
   private lastInLog = 0;
-  private parked = false;
-  /** How often it was parked and unparked. */
-  private parkings = 0;
+  /** The last `park`, until `unpark`. */
+  private parking: { readonly startedMs: number } | null = null;
   private life: 'new' | 'open' | 'closed' = 'new';
   private cancelReopen: (() => void) | null = null;
-  private cancelStepAside: (() => void) | null = null;
 
   constructor(
     private readonly common: Common,
@@ -60,7 +55,6 @@ export class SharedQueue {
   ) {
     const { log, instance, leaseMs = defaultLeaseMs, localBuffer } = options;
     const { clock } = common.settings;
-    this.loginTimes = new LoginTimes(log.meta, () => log.nowMs());
     this.othersSent = new SentCountStore(log.meta, clock);
     this.producer = new SharedProducer({
       common,
@@ -99,10 +93,6 @@ export class SharedQueue {
     });
   }
 
-  get meta(): SharedQueueOptions['log']['meta'] {
-    return this.options.log.meta;
-  }
-
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   start(): void {
@@ -121,7 +111,7 @@ export class SharedQueue {
         if (this.life === 'closed') return;
         this.life = 'open';
         this.lease.start();
-        if (this.parked) this.lease.setWants(false);
+        if (this.parking !== null) this.lease.setWants(false);
       },
       (error: unknown) => {
         if (this.life === 'closed') return;
@@ -148,32 +138,23 @@ export class SharedQueue {
     this.deletions.claimed(claim.control.deletions);
     if (claim.hasOutcomes) this.outcomes.read();
     if (before !== null) this.obey(claim, before);
-    if (before?.holder?.id !== claim.holder?.id) this.tellHolder(claim);
+    const news = before?.holder?.id === claim.holder?.id ? null : holderText(claim, this.options.instance);
+    if (news !== null) this.common.log('info', news);
     this.stepAside(claim);
   }
 
   /** What operators asked for since the claim before. */
   private obey({ control }: Claim, { control: before }: Claim): void {
-    if (control.paused && !before.paused) this.sender?.pause();
-    if (!control.paused && before.paused) this.sender?.resume();
+    if (control.paused !== before.paused) this.sender?.setPaused(control.paused);
     if (control.flushes !== before.flushes) this.sender?.flush();
-  }
-
-  private tellHolder({ ours, holder }: Claim): void {
-    if (ours) this.common.log('info', `This Node-RED (${this.options.instance.name}) sends now.`);
-    else if (holder !== null) this.common.log('info', `Standing by: ${holder.name} sends.`);
   }
 
   /** Where no login works, another instance may have one that does. One that works goes on here, whatever others do. */
   private stepAside(claim: Claim): void {
-    if (this.sender === null || claim.instances.length < 2 || this.cancelStepAside !== null) return;
+    if (this.sender === null || claim.instances.length < 2 || this.lease.isAside) return;
     if (!this.common.logins.allRefused) return;
     this.common.log('warn', 'The login was refused, so another Node-RED may send instead.');
-    void this.lease.release();
-    this.cancelStepAside = this.common.settings.clock.after(stepAsideMs, () => {
-      this.cancelStepAside = null;
-      this.lease.setWants(!this.parked);
-    });
+    this.lease.stepAside(stepAsideMs);
   }
 
   /** This process sends now. */
@@ -188,7 +169,7 @@ export class SharedQueue {
       mayPost: () => this.lease.mayPost(epoch),
     });
     this.sender = sender;
-    if (control.paused) sender.pause();
+    if (control.paused) sender.setPaused(true);
     sender.start();
   }
 
@@ -209,21 +190,20 @@ export class SharedQueue {
     this.common.logins.forgetStates();
     this.deletions.deactivated();
     this.senderClosing = sender.close().catch(() => undefined);
-    if (this.life !== 'closed' && !this.parked)
+    if (this.life !== 'closed' && this.parking === null)
       this.common.log('info', `This Node-RED (${this.options.instance.name}) does not send any more.`);
   }
 
   async park(maxMs: number): Promise<void> {
     const { clock } = this.common.settings;
-    this.parked = true;
-    const parking = (this.parkings += 1);
-    const startedMs = clock.monoMs();
+    const parking = { startedMs: clock.monoMs() };
+    this.parking = parking;
     // So that another goes on meanwhile.
     this.lease.setWants(false);
     await Promise.all([this.sender?.park(maxMs), this.producer.drain(maxMs)]);
     // Came back, and perhaps went again: then the lease is the later one's to give up.
-    if (this.parkings !== parking) return;
-    const leftMs = Math.max(100, maxMs - (clock.monoMs() - startedMs));
+    if (this.parking !== parking) return;
+    const leftMs = Math.max(100, maxMs - (clock.monoMs() - parking.startedMs));
     await within(clock, leftMs, this.lease.release());
   }
 
@@ -233,9 +213,8 @@ export class SharedQueue {
   }
 
   unpark(): void {
-    if (!this.parked) return;
-    this.parked = false;
-    this.parkings += 1;
+    if (this.parking === null) return;
+    this.parking = null;
     this.sender?.unpark();
     if (this.life === 'open') this.lease.setWants(true);
   }
@@ -249,7 +228,6 @@ export class SharedQueue {
     const { log, instance } = this.options;
     this.life = 'closed';
     this.cancelReopen?.();
-    this.cancelStepAside?.();
     // At once, so that nothing leaves any more.
     const released = this.lease.release();
     this.lease.close();
@@ -271,7 +249,7 @@ export class SharedQueue {
 
   submit(submission: Submission): void {
     // What was handed in before the release is still written down; what comes after it would be written by nobody.
-    if (this.parked) this.common.settings.clock.endOfTurn(() => submission.onEnd(closedEnd));
+    if (this.parking !== null) this.common.settings.clock.endOfTurn(() => submission.onEnd(closedEnd));
     else this.producer.submit(submission);
   }
 
@@ -282,11 +260,8 @@ export class SharedQueue {
   /** A login came. */
   loginsChanged(): void {
     this.sender?.loginsChanged();
-    if (this.cancelStepAside === null) return;
     // Perhaps a better password.
-    this.cancelStepAside();
-    this.cancelStepAside = null;
-    this.lease.setWants(!this.parked);
+    this.lease.comeBack();
   }
 
   // ── What an operator sees ───────────────────────────────────────────────────────────────────────────────────
@@ -304,41 +279,10 @@ export class SharedQueue {
   }
 
   stats(): EngineStats {
-    const shared = this.view();
-    // Why the log cannot be opened, rather than that the producer finds it closed.
-    const trouble = this.unreachable === null ? this.producer.way.trouble : asQueueError(this.unreachable);
-    const stats: EngineStats = this.sender?.stats() ?? {
-      state: this.standbyState(),
-      counters: { ...this.producer.counters },
-      postsInFlight: 0,
-      usersPerSecond: 0,
-      oldestMs: this.producer.oldestMs,
-    };
-    if (trouble === null) return { ...stats, shared };
-    return {
-      ...stats,
-      state: { kind: 'databaseAway', message: trouble.message, kept: this.producer.kept },
-      shared,
-    };
-  }
-
-  private standbyState(): EngineStats['state'] {
-    if (this.parked) return { kind: 'parked' };
-    if (this.claim === null) return { kind: 'starting' };
-    return { kind: 'standby', sender: this.claim.holder?.name ?? null };
-  }
-
-  private view(): SharedView {
-    const { claim, sender, producer } = this;
+    const { claim, sender, producer, lastInLog, unreachable } = this;
     const { instance } = this.options;
-    return {
-      sender: sender !== null ? instance.name : (claim?.holder?.name ?? null),
-      isSender: sender !== null,
-      instances: (claim?.instances ?? [instance]).map(({ name }) => name),
-      kept: producer.kept,
-      // The sender reads what was appended a moment later.
-      inLog: Math.max(sender?.waiting ?? this.lastInLog, producer.counters.waiting - producer.kept),
-    };
+    const parked = this.parking !== null;
+    return sharedStatsOf({ instance, claim, sender, producer, lastInLog, unreachable, parked });
   }
 
   // ── What an operator asks ───────────────────────────────────────────────────────────────────────────────────
@@ -348,12 +292,8 @@ export class SharedQueue {
     this.ask(this.options.log.flush());
   }
 
-  pause(): void {
-    this.ask(this.options.log.setPaused(true));
-  }
-
-  resume(): void {
-    this.ask(this.options.log.setPaused(false));
+  setPaused(paused: boolean): void {
+    this.ask(this.options.log.setPaused(paused));
   }
 
   private ask(asking: Promise<void>): void {
@@ -375,4 +315,9 @@ export class SharedQueue {
     if (this.unreachable !== null) throw asQueueError(this.unreachable);
     return this.claim?.lastSeq ?? 0;
   }
+}
+
+function holderText({ ours, holder }: Claim, { name }: Instance): string | null {
+  if (ours) return `This Node-RED (${name}) sends now.`;
+  return holder === null ? null : `Standing by: ${holder.name} sends.`;
 }

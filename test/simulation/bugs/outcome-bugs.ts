@@ -45,7 +45,9 @@ export const outcomeBugs: readonly Bug[] = [
       original(rest);
     },
   ),
-  breaks('a paused queue continues to send', Sender, 'pause', () => undefined),
+  breaks('a paused queue continues to send', Sender, 'setPaused', function (original, paused) {
+    if (paused !== true) original(paused);
+  }),
   bug('a message that ended at queued is told once more when its entries end', () => [
     replacedGetter(PendingMessage, 'isOpen', function () {
       return this.open > 0;
