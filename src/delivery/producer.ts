@@ -106,6 +106,11 @@ export class Producer<State> {
     return oldest === undefined ? this.pushed : oldest.number - 1;
   }
 
+  /** Whether something was handed in that is neither stored nor refused. */
+  get storing(): boolean {
+    return this.storedThrough < this.pushed;
+  }
+
   /** Calls once all that was handed in so far is taken or refused. */
   mark(reached: () => void): void {
     this.marks.push({ through: this.pushed, reached });

@@ -1,24 +1,19 @@
-// What this process takes for a shared log: the rows of its messages become batches, one of them on its way at a time, so
-// that they arrive in order; and what comes of their entries finds its message again.
-//
-// A message that is too large for a batch is in several, one after the other, and ends when the last of them is in the
-// log or in the local buffer. Before the first one the queue must have room for all of them, so that all or none of it is
-// taken; the others then go in whatever other processes have appended meanwhile.
+// What this process takes for a shared log: the rows of its messages become batches (message-batches.ts), one of them on
+// its way at a time, so that they arrive in order; and what comes of their entries finds its message again.
 
 import type { CheckedEntry } from '../../entry/entry';
 import { readBody } from '../../entry/check';
-import { batchesOf, charsOf } from '../../queue/batches';
 import type { NewRow, Row } from '../../queue/store';
-import type { Batch } from '../../queue/shared-log';
 import type { Clock } from '../../clock';
 import type { Common } from '../engine-options';
 import type { FreshRow } from '../loader';
 import { closedEnd, endOf, type MessageEnd } from '../pending-messages';
-import { Producer, type Appender, type Submission, type Taken as TakenMessage } from '../producer';
+import { Producer, type Appender, type Submission } from '../producer';
 import { deletionTexts, type Deletion } from '../respond/deletions';
 import { nothingEnd, openingEnd, queueFullEnd, storeEnd } from '../respond/not-accepted';
 import type { Counters, Outcome } from '../respond/reports';
-import { sleep, StoreAndForward, unbounded, type StoreAndForwardParts } from './store-and-forward';
+import { MessageBatches, roomFor, type MessageBatch, type Taken } from './message-batches';
+import { sleep, StoreAndForward, type StoreAndForwardParts } from './store-and-forward';
 
 export interface SharedProducerParts extends StoreAndForwardParts {
   readonly common: Pick<Common, 'settings' | 'caps' | 'log' | 'tally' | 'pendingMessages' | 'reporter'>;
@@ -28,27 +23,6 @@ export interface SharedProducerParts extends StoreAndForwardParts {
   readonly appended: (firstSeq: number, rows: readonly FreshRow[]) => void;
 }
 
-/** A message with its rows. */
-type Taken = TakenMessage<FreshRow[]>;
-
-/** What a batch has of a message. */
-interface Part {
-  readonly taken: Taken;
-  readonly entries: number;
-}
-
-interface Pending {
-  readonly batch: Pick<Batch, 'stream' | 'number' | 'instance'> & { readonly rows: readonly FreshRow[] };
-  readonly parts: readonly Part[];
-  /** What follows of its message, for which the queue must have room, too; null for what follows itself. */
-  readonly following: { readonly rows: number; readonly chars: number } | null;
-  /** It was handed to the log, which may have it. */
-  tried: boolean;
-  /** Until it is in the local buffer, or could not be written there. */
-  keeping: Promise<void> | null;
-}
-
-const nothing = { rows: 0, chars: 0 };
 /** Without a local buffer, or before it is open, so many entries may wait for the log in memory. */
 const mostInMemory = 50_000;
 
@@ -57,10 +31,10 @@ export class SharedProducer {
   private readonly clock: Clock;
   private readonly producer: Producer<FreshRow[]>;
   readonly way: StoreAndForward;
-  private pending: Pending | null = null;
+  private pending: MessageBatch | null = null;
   /** Batches that come next, before what waits. */
-  private next: Pending[] = [];
-  private lastNumber = 0;
+  private next: MessageBatch[] = [];
+  private readonly batches: MessageBatches;
   /** Of this process's rows in the log. */
   private lastSeq = 0;
   /** What an earlier process left is known: nothing is appended or kept before, or it would come out of order. */
@@ -75,6 +49,7 @@ export class SharedProducer {
   constructor(private readonly parts: SharedProducerParts) {
     this.clock = parts.common.settings.clock;
     this.producer = new Producer(parts.common, appender);
+    this.batches = new MessageBatches(parts.instance);
     this.way = new StoreAndForward(parts);
   }
 
@@ -124,13 +99,9 @@ export class SharedProducer {
 
   // ── To the log ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Whether something is on its way to the log or the local buffer. */
-  private get busy(): boolean {
-    return this.producer.storedThrough < this.producer.pushed;
-  }
-
   private askPump(): void {
-    if (!this.isOpen || this.pumping !== null || !this.busy || this.closed || this.draining) return;
+    if (!this.isOpen || this.pumping !== null || !this.producer.storing || this.closed || this.draining)
+      return;
     this.pumping = this.pump().finally(() => {
       this.pumping = null;
       this.askPump();
@@ -139,11 +110,11 @@ export class SharedProducer {
 
   private async pump(): Promise<void> {
     // Everything of one turn of the event loop travels together.
-    await this.endOfTurn();
-    while (this.busy && !this.closed && !this.draining) {
+    await endOfTurn(this.clock);
+    while (this.producer.storing && !this.closed && !this.draining) {
       if (this.pending === null && this.next.length === 0) {
-        if (this.producer.take(this.clock.monoMs())) this.next = this.nextBatches();
-        else await this.endOfTurn();
+        if (this.producer.take(this.clock.monoMs())) this.next = this.batches.of(this.producer.taken);
+        else await endOfTurn(this.clock);
       }
       this.pending ??= this.next.shift() ?? null;
       if (this.pending === null) continue;
@@ -152,43 +123,9 @@ export class SharedProducer {
     }
   }
 
-  private endOfTurn(): Promise<void> {
-    return new Promise((resolve) => this.clock.endOfTurn(resolve));
-  }
-
-  private nextBatches(): Pending[] {
-    const { taken } = this.producer;
-    const rows = taken.flatMap(({ state }) => state);
-    if (rows.length === 0) return [];
-    if (batchesOf(rows).length > 1) return taken.flatMap((one) => this.batchesOf(one));
-    const parts = taken.map((one): Part => ({ taken: one, entries: one.rows }));
-    return [this.pendingOf(rows, parts, nothing)];
-  }
-
-  /** A message by itself, in as many batches as it takes. */
-  private batchesOf(taken: Taken): Pending[] {
-    const batches = batchesOf(taken.state);
-    const after = taken.state.slice(batches[0]!.length);
-    const following = { rows: after.length, chars: charsOf(after) };
-    return batches.map((batch, at) =>
-      this.pendingOf(batch, [{ taken, entries: batch.length }], at === 0 ? following : null),
-    );
-  }
-
-  private pendingOf(
-    rows: readonly FreshRow[],
-    parts: readonly Part[],
-    following: Pending['following'],
-  ): Pending {
-    this.lastNumber += 1;
-    const { instance } = this.parts;
-    const batch = { stream: instance, number: this.lastNumber, instance, rows };
-    return { batch, parts, following, tried: false, keeping: null };
-  }
-
-  private async appendPending(pending: Pending): Promise<void> {
+  private async appendPending(pending: MessageBatch): Promise<void> {
     pending.tried = true;
-    const result = await this.way.append({ ...pending.batch, ...this.roomFor(pending) });
+    const result = await this.way.append({ ...pending.batch, ...roomFor(pending, this.parts.common.caps) });
     // Given to the local buffer meanwhile, which hands it in again.
     if (this.pending !== pending || pending.keeping !== null) return;
     if (result === null) {
@@ -203,13 +140,7 @@ export class SharedProducer {
     this.tellEarly();
   }
 
-  private roomFor({ following }: Pending): Pick<Batch, 'maxEntries' | 'maxChars'> {
-    if (following === null) return unbounded;
-    const { queueMaxEntries, queueMaxBytes } = this.parts.common.caps;
-    return { maxEntries: queueMaxEntries - following.rows, maxChars: queueMaxBytes - following.chars };
-  }
-
-  private took(pending: Pending, firstSeq: number, lastSeq: number): void {
+  private took(pending: MessageBatch, firstSeq: number, lastSeq: number): void {
     let next = firstSeq;
     for (const { taken, entries } of pending.parts) {
       this.parts.common.pendingMessages.add(taken.pendingMessage, next, entries);
@@ -221,12 +152,12 @@ export class SharedProducer {
   }
 
   /** They are taken, but what comes of them cannot be found by their numbers. */
-  private tookUnnumbered(pending: Pending): void {
+  private tookUnnumbered(pending: MessageBatch): void {
     for (const { taken } of pending.parts) taken.isBuffered = true;
     this.stored(pending);
   }
 
-  private stored({ batch, parts }: Pending): void {
+  private stored({ batch, parts }: MessageBatch): void {
     this.countTaken(batch.rows.length);
     for (const { taken, entries } of parts) this.producer.stored(taken, entries);
   }
@@ -237,10 +168,10 @@ export class SharedProducer {
   }
 
   /** The queue has no room for all of it: its messages are tried one by one. */
-  private refuseFull(pending: Pending, waiting: number): void {
+  private refuseFull(pending: MessageBatch, waiting: number): void {
     const { parts } = pending;
     if (parts.length > 1) {
-      this.next = parts.flatMap(({ taken }) => this.batchesOf(taken));
+      this.next = parts.flatMap(({ taken }) => this.batches.ofOne(taken));
       return;
     }
     const { caps } = this.parts.common;
@@ -254,12 +185,12 @@ export class SharedProducer {
   }
 
   /** To the local buffer, once: the pump may be about to, and a drain, too. */
-  private async keepPending(pending: Pending): Promise<void> {
+  private async keepPending(pending: MessageBatch): Promise<void> {
     pending.keeping ??= this.keepOnce(pending).finally(() => (pending.keeping = null));
     await pending.keeping;
   }
 
-  private async keepOnce(pending: Pending): Promise<void> {
+  private async keepOnce(pending: MessageBatch): Promise<void> {
     const { rows, stream, number } = pending.batch;
     if (!(await this.way.keep(rows, pending.tried ? { stream, number } : null))) return;
     this.pending = null;
@@ -318,7 +249,7 @@ export class SharedProducer {
     let entries = 0;
     const gone = (rows: readonly Row[]): void => {
       entries += rows.length;
-      this.discarded(rows, userKeys === null ? 'purged' : 'erased');
+      this.report(rows.map((row) => deletedOutcome(row, userKeys === null ? 'purged' : 'erased')));
     };
     if (userKeys === null) await localBuffer.purge(takenUntilMs, gone);
     else await localBuffer.erase(userKeys, takenUntilMs, gone);
@@ -333,29 +264,15 @@ export class SharedProducer {
       await sleep(this.clock, 20);
   }
 
-  /** Their messages have ended: those of a user who is erased are counted only, the others go to their nodes. */
-  private discarded(rows: readonly Row[], why: Deletion): void {
-    const rejection = { code: why, message: deletionTexts[why] };
-    const ending = { seq: 0, rejection, acceptedBlocks: 0, expiredBlocks: 0, warnings: null };
-    const outcomes = rows.map(({ body, source }): Outcome => ({
-      ...ending,
-      source,
-      pendingMessage: null,
-      entry: why === 'erased' ? null : readBody(body),
-    }));
-    for (const outcome of outcomes) this.countEnd(outcome);
-    this.parts.common.reporter.report(outcomes.filter(({ entry }) => entry !== null || why === 'erased'));
-  }
-
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Resolves when nothing is on its way any more: what the log does not take within `maxMs` goes to the local buffer. */
   async drain(maxMs: number): Promise<void> {
     const untilMs = this.clock.monoMs() + maxMs;
-    while (this.busy && this.clock.monoMs() < untilMs) await sleep(this.clock, 20);
+    while (this.producer.storing && this.clock.monoMs() < untilMs) await sleep(this.clock, 20);
     this.draining = true;
     for (this.pending ??= this.next.shift() ?? null; this.pending !== null;) {
-      const pending: Pending = this.pending;
+      const pending: MessageBatch = this.pending;
       await this.keepPending(pending);
       // The local buffer fails, too: it is tried again.
       if (this.pending === pending) break;
@@ -388,3 +305,15 @@ const appender: Appender<FreshRow[]> = {
   },
   undo: () => undefined,
 };
+
+/** Its message has ended. A user who is erased is shown to nobody. */
+function deletedOutcome({ body, source }: Row, why: Deletion): Outcome {
+  const rejection = { code: why, message: deletionTexts[why] };
+  const entry = why === 'erased' ? null : readBody(body);
+  const ending = { seq: 0, rejection, acceptedBlocks: 0, expiredBlocks: 0, warnings: null };
+  return { ...ending, source, pendingMessage: null, entry };
+}
+
+function endOfTurn(clock: Clock): Promise<void> {
+  return new Promise((resolve) => clock.endOfTurn(resolve));
+}
