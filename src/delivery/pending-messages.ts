@@ -11,9 +11,8 @@ export interface Recovered {
   readonly rejection: { readonly code: string; readonly message: string } | null;
 }
 
-/** The fields of an ended entry that determine how it ended. */
+/** What has become of the blocks of an entry, which determines how it ended. */
 export interface Ending {
-  readonly seq: number;
   readonly rejection: Recovered['rejection'];
   /** Blocks that were sent before their expiration had passed, and blocks that were sent after it. */
   readonly acceptedBlocks: number;
@@ -21,10 +20,10 @@ export interface Ending {
   readonly warnings: readonly string[] | null;
 }
 
-export function endOf(item: Omit<Ending, 'seq'>): EntryEnd {
-  if (item.rejection !== null) return 'rejected';
-  if (item.expiredBlocks > 0) return 'expired';
-  return item.acceptedBlocks > 0 ? 'accepted' : 'superseded';
+export function endOf({ rejection, expiredBlocks, acceptedBlocks }: Ending): EntryEnd {
+  if (rejection !== null) return 'rejected';
+  if (expiredBlocks > 0) return 'expired';
+  return acceptedBlocks > 0 ? 'accepted' : 'superseded';
 }
 
 /** What became of a message's entries; counts of entries, except `associations` (user–segment pairs). */
@@ -130,15 +129,16 @@ export class PendingMessage {
   }
 
   /** One of its entries has ended. True when it was the last. */
-  entryEnded(item: Ending): boolean {
-    const { firstSeq, place: first } = spanOf(this.spans, item.seq)!;
-    const place = first + item.seq - firstSeq;
+  entryEnded(seq: number, ending: Ending): boolean {
+    const { firstSeq, place: first } = spanOf(this.spans, seq)!;
+    const place = first + seq - firstSeq;
     const index = this.indexes === null ? place : (this.indexes[place] ?? place);
-    if (item.rejection !== null) this.rejections.push({ index, ...item.rejection });
-    else if (item.expiredBlocks > 0) this.expired += 1;
-    else if (item.acceptedBlocks > 0) this.accepted += 1;
+    const { rejection, warnings } = ending;
+    if (rejection !== null) this.rejections.push({ index, ...rejection });
+    else if (ending.expiredBlocks > 0) this.expired += 1;
+    else if (ending.acceptedBlocks > 0) this.accepted += 1;
     else this.superseded += 1;
-    if (item.warnings !== null && this.warnings.length < mostWarnings) this.warnings.push(...item.warnings);
+    if (warnings !== null && this.warnings.length < mostWarnings) this.warnings.push(...warnings);
     this.open -= 1;
     if (this.open > 0) return false;
     const { rejections } = this;
@@ -201,8 +201,8 @@ export class PendingMessages {
   }
 
   /** An outcome of one of its entries. */
-  entryEnded(message: PendingMessage, ending: Ending): void {
-    if (message.entryEnded(ending)) this.open -= 1;
+  entryEnded(message: PendingMessage, seq: number, ending: Ending): void {
+    if (message.entryEnded(seq, ending)) this.open -= 1;
   }
 
   /** All of its entries are stored durably, or some of them `isBuffered`: then no outcome can find it. */

@@ -2,23 +2,22 @@
 // message.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { PendingMessage, PendingMessages, type MessageEnd } from '../../src/delivery/pending-messages';
-import { Item } from '../../src/delivery/pending/item';
+import {
+  PendingMessage,
+  PendingMessages,
+  type Ending,
+  type EntryEnd,
+  type MessageEnd,
+} from '../../src/delivery/pending-messages';
 import { runs } from './support/runs';
-import { device, entryOf } from './support/world';
 
-const entry = entryOf(device(1), [{ seg_id: 1 }]);
-
-function itemOf(seq: number, how: 'accepted' | 'superseded' | 'expired' | 'rejected'): Item {
-  const item = new Item(
-    { seq, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
-    entry,
-    'waiting',
-  );
-  if (how === 'accepted') item.acceptedBlocks = 1;
-  if (how === 'expired') item.expiredBlocks = 1;
-  if (how === 'rejected') item.rejection = { code: 'SYNTAX', message: 'bad' };
-  return item;
+function endingOf(how: EntryEnd): Ending {
+  return {
+    rejection: how === 'rejected' ? { code: 'SYNTAX', message: 'bad' } : null,
+    acceptedBlocks: how === 'accepted' ? 1 : 0,
+    expiredBlocks: how === 'expired' ? 1 : 0,
+    warnings: null,
+  };
 }
 
 function pendingMessageOf(firstSeq: number, entries: number, ends: MessageEnd[] = []): PendingMessage {
@@ -38,14 +37,12 @@ describe('a pending message', () => {
   it('ends when its last entry has ended, with a summary that adds up', () => {
     const ends: MessageEnd[] = [];
     const pendingMessage = pendingMessageOf(10, 4, ends);
-    pendingMessage.entryEnded(itemOf(11, 'rejected'));
-    pendingMessage.entryEnded(itemOf(10, 'accepted'));
-    pendingMessage.entryEnded(itemOf(13, 'expired'));
+    pendingMessage.entryEnded(11, endingOf('rejected'));
+    pendingMessage.entryEnded(10, endingOf('accepted'));
+    pendingMessage.entryEnded(13, endingOf('expired'));
     assert.deepEqual(ends, []);
     assert.ok(pendingMessage.isOpen);
-    const last = itemOf(12, 'superseded');
-    last.warnings = ['odd', 'odd'];
-    pendingMessage.entryEnded(last);
+    pendingMessage.entryEnded(12, { ...endingOf('superseded'), warnings: ['odd', 'odd'] });
     assert.equal(pendingMessage.isOpen, false);
     const summary = {
       entries: 4,
@@ -71,8 +68,8 @@ describe('a pending message', () => {
       [31, 2],
     ] as const)
       whole.numbered(firstSeq, entries);
-    for (const seq of [32, 20, 11]) whole.entryEnded(itemOf(seq, 'rejected'));
-    for (const seq of [10, 31]) whole.entryEnded(itemOf(seq, 'accepted'));
+    for (const seq of [32, 20, 11]) whole.entryEnded(seq, endingOf('rejected'));
+    for (const seq of [10, 31]) whole.entryEnded(seq, endingOf('accepted'));
     assert.ok(pendingMessage.isOpen);
     const [end] = ends;
     assert.deepEqual(end?.kind === 'settled' && end.rejections.map(({ index }) => index), [4, 2, 1]);
@@ -83,7 +80,7 @@ describe('a pending message', () => {
     const pendingMessage = pendingMessageOf(1, 1, ends);
     pendingMessage.endQueued('asked');
     pendingMessage.end({ kind: 'parked' });
-    pendingMessage.entryEnded(itemOf(1, 'accepted'));
+    pendingMessage.entryEnded(1, endingOf('accepted'));
     assert.deepEqual(
       ends.map(({ kind }) => kind),
       ['queued'],
@@ -145,7 +142,7 @@ describe('the pending messages', () => {
     ];
     for (const [at, pendingMessage] of [mine, ended, other, mine, unstored].entries())
       book.add(pendingMessage, at + 1, 1);
-    book.entryEnded(ended, itemOf(2, 'accepted'));
+    book.entryEnded(ended, 2, endingOf('accepted'));
     assert.equal(book.open, 3);
     book.closeNode('n', [unstored, other]);
     assert.deepEqual(

@@ -96,10 +96,12 @@ class Taking {
         source,
         pendingMessage: null,
         entry: parseBody(body),
-        rejection: seq % 10 === 0 ? { code: 'bad', message: 'bad' } : null,
-        acceptedBlocks: seq % 10 === 0 ? 0 : 1,
-        expiredBlocks: 0,
-        warnings: null,
+        ending: {
+          rejection: seq % 10 === 0 ? { code: 'bad', message: 'bad' } : null,
+          acceptedBlocks: seq % 10 === 0 ? 0 : 1,
+          expiredBlocks: 0,
+          warnings: null,
+        },
       })),
     );
   }

@@ -57,8 +57,8 @@ describe('what a process takes for a shared log', () => {
     const ends = submit(1);
     await clock.advance(150);
     assert.equal(log.logStore.rows.totals.waiting, 1);
-    const accepted = { rejection: null, acceptedBlocks: 1, expiredBlocks: 0, warnings: null };
-    producer.report([{ seq: 1, source: { node: 'n' }, pendingMessage: null, entry, ...accepted }]);
+    const ending = { rejection: null, acceptedBlocks: 1, expiredBlocks: 0, warnings: null };
+    producer.report([{ seq: 1, source: { node: 'n' }, pendingMessage: null, entry, ending }]);
     assert.deepEqual(ends, []);
     await clock.advance(100);
     assert.deepEqual(

@@ -43,11 +43,11 @@ export class Monitor {
   ended(items: readonly Item[]): void {
     const nowMs = this.clock.wallMs();
     for (const item of items) {
-      const { rejection } = item;
+      const { rejection } = item.ending;
       if (rejection !== null) {
         const { code, message } = rejection;
         this.rejections.add(nowMs, item.source.node, code, message, item.entry, discarded.has(code));
-      } else if (endOf(item) === 'accepted') {
+      } else if (endOf(item.ending) === 'accepted') {
         const ms = Math.max(0, nowMs - item.takenWallMs);
         this.latency.add(ms);
         this.sinceSample.add(ms);

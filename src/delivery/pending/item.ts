@@ -3,7 +3,7 @@
 import type { Block, BlockKind, CheckedEntry } from '../../entry/entry';
 import type { NewRow, RowState, Source } from '../../queue/store';
 import { groupedBlocks } from './grouped-blocks';
-import type { PendingMessage } from '../pending-messages';
+import type { Ending, PendingMessage } from '../pending-messages';
 
 /** How a block ended. A `superseded` block ends together with the newer block that replaces it. */
 export type End = 'accepted' | 'superseded' | 'expired' | 'rejected';
@@ -98,6 +98,16 @@ export class Cell {
 /** What an entry in memory keeps of its row. */
 export type ItemRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'takenWallMs'>;
 
+/** What has become of the blocks of an entry so far. */
+class ItemEnding implements Ending {
+  acceptedBlocks = 0;
+  expiredBlocks = 0;
+  rejection: Ending['rejection'] = null;
+  /** A block was not sent because of a purge, an erasure or a closed node. */
+  discarded = false;
+  warnings: string[] | null = null;
+}
+
 /** One pending entry in memory. */
 export class Item {
   readonly cells: readonly Cell[];
@@ -107,13 +117,7 @@ export class Item {
   unended: number;
   /** The user that holds this entry. */
   owner: ItemOwner | null = null;
-  /** Blocks that were sent before their expiration had passed, and blocks that were sent after it. */
-  acceptedBlocks = 0;
-  expiredBlocks = 0;
-  rejection: { readonly code: string; readonly message: string } | null = null;
-  /** A block was not sent because of a purge, an erasure or a closed node. */
-  discarded = false;
-  warnings: string[] | null = null;
+  readonly ending = new ItemEnding();
   /** Whether the user already had entries in memory: the read-ahead has a limit of its own for these. */
   further = false;
 
@@ -169,8 +173,9 @@ export class Item {
    * or replaced by newer ones. An entry that was replaced entirely still counts on its own.
    */
   get hadNoEffect(): boolean {
-    if (this.row !== 'waiting' || this.acceptedBlocks + this.expiredBlocks > 0) return false;
-    return this.discarded || this.allRejected;
+    const { acceptedBlocks, expiredBlocks, discarded } = this.ending;
+    if (this.row !== 'waiting' || acceptedBlocks + expiredBlocks > 0) return false;
+    return discarded || this.allRejected;
   }
 
   /** Whether the service refused every block. */

@@ -156,11 +156,12 @@ export class PendingUsers {
     if (!cell.again) {
       cell.again = true;
       const why = rejection !== null && isDeletion(rejection.code) ? rejection.code : null;
-      if (end === 'accepted') item.acceptedBlocks += 1;
-      else if (end === 'expired') item.expiredBlocks += 1;
+      const { ending } = item;
+      if (end === 'accepted') ending.acceptedBlocks += 1;
+      else if (end === 'expired') ending.expiredBlocks += 1;
       else if (rejection !== null) {
-        item.rejection ??= rejection;
-        if (why !== null || rejection.code === closedCode) item.discarded = true;
+        ending.rejection ??= rejection;
+        if (why !== null || rejection.code === closedCode) ending.discarded = true;
       }
       if (item.blockEnded()) {
         this.reports.entryEnded(item);

@@ -345,7 +345,8 @@ function countBlock(sent: SentCounts, { block, sentExpired }: Cell): void {
 }
 
 function noteWarnings(item: Item, warnings: readonly string[]): void {
-  item.warnings = [...new Set([...(item.warnings ?? []), ...warnings])].slice(0, mostWarnings);
+  const { ending } = item;
+  ending.warnings = [...new Set([...(ending.warnings ?? []), ...warnings])].slice(0, mostWarnings);
 }
 
 /** Call before the blocks wait again, since their list depends on it. */

@@ -64,14 +64,14 @@ export class Reports {
 
   entryEnded(item: Item): void {
     this.counters.waiting -= 1;
-    this.counters[endOf(item)] += 1;
+    this.counters[endOf(item.ending)] += 1;
     this.ended.push(item);
   }
 
   /** Takes back `entryEnded`, because the entry was never durable. */
   undoEntryEnded(item: Item): void {
     this.counters.waiting += 1;
-    this.counters[endOf(item)] -= 1;
+    this.counters[endOf(item.ending)] -= 1;
     this.ended = this.ended.filter((other) => other !== item);
   }
 
@@ -114,7 +114,9 @@ export class Reports {
 }
 
 /** An ended entry, in memory or as another instance has stored it. */
-export interface Outcome extends Ending {
+export interface Outcome {
+  readonly seq: number;
+  readonly ending: Ending;
   readonly source: Pick<Source, 'node'>;
   /** Null for one that nobody is to see again. */
   readonly entry: CheckedEntry | null;
@@ -131,13 +133,14 @@ export class Reporter {
   report(outcomes: Iterable<Outcome>): void {
     const late = new Map<string, Recovered[]>();
     for (const outcome of outcomes) {
-      const { source, entry, rejection } = outcome;
-      const pendingMessage = outcome.pendingMessage ?? this.pendingMessages.find(outcome.seq);
+      const { seq, source, entry, ending } = outcome;
+      const { rejection } = ending;
+      const pendingMessage = outcome.pendingMessage ?? this.pendingMessages.find(seq);
       if (pendingMessage?.isOpen === true) {
-        this.pendingMessages.entryEnded(pendingMessage, outcome);
+        this.pendingMessages.entryEnded(pendingMessage, seq, ending);
       } else if (entry !== null && rejection?.code !== erasedCode && rejection?.code !== closedCode) {
         const ofNode = late.get(source.node) ?? [];
-        ofNode.push({ entry, end: endOf(outcome), rejection });
+        ofNode.push({ entry, end: endOf(ending), rejection });
         late.set(source.node, ofNode);
       }
     }

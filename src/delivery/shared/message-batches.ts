@@ -31,8 +31,6 @@ export interface MessageBatch {
   keeping: Promise<void> | null;
 }
 
-const nothing = { rows: 0, chars: 0 };
-
 export class MessageBatches {
   private lastNumber = 0;
 
@@ -44,7 +42,7 @@ export class MessageBatches {
     if (rows.length === 0) return [];
     if (batchesOf(rows).length > 1) return taken.flatMap((one) => this.ofOne(one));
     const parts = taken.map((one): Part => ({ taken: one, entries: one.rows }));
-    return [this.numbered(rows, parts, nothing)];
+    return [this.numbered(rows, { parts, following: { rows: 0, chars: 0 } })];
   }
 
   /** A message by itself, in as many batches as it takes. */
@@ -52,20 +50,17 @@ export class MessageBatches {
     const batches = batchesOf(taken.state);
     const after = taken.state.slice(batches[0]!.length);
     const following = { rows: after.length, chars: charsOf(after) };
-    return batches.map((batch, at) =>
-      this.numbered(batch, [{ taken, entries: batch.length }], at === 0 ? following : null),
-    );
+    return batches.map((batch, at) => {
+      const parts = [{ taken, entries: batch.length }];
+      return this.numbered(batch, { parts, following: at === 0 ? following : null });
+    });
   }
 
-  private numbered(
-    rows: readonly FreshRow[],
-    parts: readonly Part[],
-    following: MessageBatch['following'],
-  ): MessageBatch {
+  private numbered(rows: readonly FreshRow[], its: Pick<MessageBatch, 'parts' | 'following'>): MessageBatch {
     this.lastNumber += 1;
     const { instance } = this;
     const batch = { stream: instance, number: this.lastNumber, instance, rows };
-    return { batch, parts, following, tried: false, keeping: null };
+    return { batch, ...its, tried: false, keeping: null };
   }
 }
 

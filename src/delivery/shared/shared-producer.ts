@@ -225,11 +225,11 @@ export class SharedProducer {
     if (this.placing === null && this.early.length > 0) this.report(this.early.splice(0));
   }
 
-  private countEnd(outcome: Omit<Outcome, 'seq'>): void {
+  private countEnd({ ending }: Outcome): void {
     // Of a process that is gone: never counted as taken here.
     if (this.counters.waiting === 0) this.countTaken(1);
     this.counters.waiting -= 1;
-    this.counters[endOf(outcome)] += 1;
+    this.counters[endOf(ending)] += 1;
   }
 
   /** A node closes: its messages end; what was taken stays queued. */
@@ -310,8 +310,8 @@ const appender: Appender<FreshRow[]> = {
 function deletedOutcome({ body, source }: Row, why: Deletion): Outcome {
   const rejection = { code: why, message: deletionTexts[why] };
   const entry = why === 'erased' ? null : readBody(body);
-  const ending = { seq: 0, rejection, acceptedBlocks: 0, expiredBlocks: 0, warnings: null };
-  return { ...ending, source, pendingMessage: null, entry };
+  const ending = { rejection, acceptedBlocks: 0, expiredBlocks: 0, warnings: null };
+  return { seq: 0, source, pendingMessage: null, entry, ending };
 }
 
 function endOfTurn(clock: Clock): Promise<void> {

@@ -235,16 +235,9 @@ export class SharedQueue {
     this.deletions.close();
     await this.producer.drain(0);
     await this.producer.close();
-    await within(
-      clock,
-      goodbyeMs,
-      released.then(() => this.senderClosing),
-    );
-    await within(
-      clock,
-      goodbyeMs,
-      log.close(instance).catch(() => undefined),
-    );
+    const gone = released.then(() => this.senderClosing);
+    await within(clock, goodbyeMs, gone);
+    await within(clock, goodbyeMs, log.close(instance));
   }
 
   submit(submission: Submission): void {

@@ -23,11 +23,12 @@ export function outcomesOfOthers(items: readonly Item[], instance: string | unde
 }
 
 function reportOf(item: Item): string {
-  const erased = item.rejection?.code === erasedCode;
+  const { rejection, warnings } = item.ending;
+  const erased = rejection?.code === erasedCode;
   return JSON.stringify({
-    end: endOf(item),
-    ...(item.rejection !== null && { rejection: item.rejection }),
-    ...(item.warnings !== null && { warnings: item.warnings }),
+    end: endOf(item.ending),
+    ...(rejection !== null && { rejection }),
+    ...(warnings !== null && { warnings }),
     ...(!erased && { entry: entryBody(item.entry) }),
   });
 }
@@ -50,10 +51,12 @@ export function readOutcomes(text: string): Outcome[] {
       source: { node },
       pendingMessage: null,
       entry: read.entry === undefined ? null : parseBody(read.entry),
-      rejection: read.rejection ?? null,
-      acceptedBlocks: read.end === 'accepted' ? 1 : 0,
-      expiredBlocks: read.end === 'expired' ? 1 : 0,
-      warnings: read.warnings ?? null,
+      ending: {
+        rejection: read.rejection ?? null,
+        acceptedBlocks: read.end === 'accepted' ? 1 : 0,
+        expiredBlocks: read.end === 'expired' ? 1 : 0,
+        warnings: read.warnings ?? null,
+      },
     };
   });
 }

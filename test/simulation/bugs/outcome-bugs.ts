@@ -78,9 +78,9 @@ export const outcomeBugs: readonly Bug[] = [
     'an expired entry is reported as accepted, and another as superseded',
     PendingMessage,
     'entryEnded',
-    function (original, item) {
-      if (item.expiredBlocks > 0) this.superseded = Number(this.superseded) + 1;
-      return original(item);
+    function (original, seq, ending) {
+      if (ending.expiredBlocks > 0) this.superseded = Number(this.superseded) + 1;
+      return original(seq, ending);
     },
   ),
   breaks(
