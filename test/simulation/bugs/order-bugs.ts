@@ -62,8 +62,8 @@ export const orderBugs: readonly Bug[] = [
     'new entries overtake those that are on disk only',
     ReadAhead,
     'admits',
-    function (_original, lane, seq, further) {
-      if (!this.states[lane].unread) this.states[lane].cursor = seq;
+    function (original, lane, seq, further, takenWallMs) {
+      if (!this.states[lane].unread) return original(lane, seq, further, takenWallMs);
       this.loaded(lane, further);
       return true;
     },
