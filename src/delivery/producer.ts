@@ -174,7 +174,7 @@ export class Producer<State> {
     return this.rows === 0 || this.rows + handedIn.submission.entries.length <= rowsPerTurn;
   }
 
-  /** All of its entries get their numbers, so that whatever is said of what has been handed in so far is said of them, too. */
+  /** Numbers all of its entries at once, so that a deletion that is requested meanwhile covers all of them or none. */
   private begin(handedIn: HandedIn, nowMs: number): Taken<State> {
     const { submission } = handedIn;
     const pendingMessage = pendingMessageOf(submission);
