@@ -1,7 +1,6 @@
-// The delivery engine of one member: takes entries, keeps them in the queue, sends them within the quota, and gives every
-// one of them exactly one end. This is what nodes, operators and accounts ask of it, whether the queue is this process's own
-// or shared with others; a sender (sender.ts) does the work while this process holds the lease, which that of an own queue
-// always is.
+// The delivery engine of one member: accepts entries, keeps them in the queue, sends them within the quota, and reports
+// exactly one outcome for each. Nodes, operators and accounts use this class for local and for shared queues. A sender
+// (sender.ts) does the work while this process holds the lease. A local queue always holds its lease.
 
 import type { QueueStore } from '../queue/store';
 import { LoginTimes } from '../service/login/login-times';
@@ -28,7 +27,7 @@ export type { Submission } from './producer';
 export type { Counters } from './respond/reports';
 export type { QueueCaps } from './respond/not-accepted';
 
-/** For nodes: nothing of it stops the other accounts of the member for good. */
+/** The engine for nodes: without the methods that would affect other accounts of the member. */
 export type MemberQueue = Omit<
   Engine,
   | 'loginTimes'
@@ -47,7 +46,7 @@ export class Engine {
   readonly durable: boolean;
   /** When user names logged in. */
   readonly loginTimes: LoginTimes;
-  /** Small values beside the queue. They can be had while it is open. */
+  /** Small values beside the queue. Available while the queue is open. */
   readonly meta: Pick<QueueStore, 'getMeta' | 'setMeta'>;
   /** What an operator sees beside `stats`. */
   readonly monitor: Monitor;
@@ -89,8 +88,8 @@ export class Engine {
   }
 
   /**
-   * Nothing new departs until `unpark`; resolves when what is on its way has ended, or after `maxMs`: what has not been
-   * written by then stays.
+   * Stops new requests until `unpark`. Resolves when the requests in flight have ended, or after `maxMs`. A request that has
+   * not been written by then stays in the queue.
    */
   park(maxMs: number): Promise<void> {
     return this.queue.park(maxMs);
@@ -101,7 +100,7 @@ export class Engine {
     this.queue.unpark();
   }
 
-  /** Resolves when what is on its way now has ended, or after `maxMs`. What departs later is not waited for. */
+  /** Resolves when the requests that are in flight now have ended, or after `maxMs`. Ignores later requests. */
   settled(maxMs: number): Promise<void> {
     return this.queue.settled(maxMs);
   }
@@ -130,7 +129,7 @@ export class Engine {
     this.sender?.setLimits(limits);
   }
 
-  /** Their smallest caps. What was taken stays, also above a lower one. */
+  /** Their smallest caps. Accepted entries stay, also above a lower cap. */
   setQueueCaps(caps: QueueCaps): void {
     this.common.caps = caps;
   }
@@ -139,23 +138,23 @@ export class Engine {
 
   /**
    * Takes a message's entries, all or none. `onEnd` is called exactly once, never before this returns. While the engine is
-   * parked nothing departs: a message ends as `parked` once it is durable, and is refused where it could not be.
+   * parked, a message ends as `parked` once it is durable; a queue in memory refuses it.
    *
-   * @param moved they waited in another queue: they are older than what else is submitted
+   * @param moved the entries come from another queue, and are older than all other submitted entries
    */
   submit(submission: Submission, moved = false): void {
     if (!moved) this.recentUsers.appended(submission.entries, this.common.settings.clock.wallMs());
     this.queue.submit(submission);
   }
 
-  /** Calls with what ends, or ended while the node was away, without its message. One listener a node. */
+  /** Reports late outcomes to a node, also those from its absence. One listener for each node. */
   onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
     this.listeners.listen(node, listener);
   }
 
   /**
-   * A node begins to close: what ends without its message waits, as what it had not passed on. Its open messages still end
-   * normally. What waits of it in memory only is discarded now, so that nothing more of it is sent.
+   * A node begins to close. Its late outcomes are kept, together with those in `unreported`. Its pending messages still end
+   * normally. A queue in memory discards the node's entries now, so that no more of them are sent.
    */
   away(node: string, unreported: readonly Recovered[]): void {
     this.listeners.away(node, unreported);
@@ -163,8 +162,8 @@ export class Engine {
   }
 
   /**
-   * A node that is away has closed: its open messages end, and late outcomes wait for it if it `returns`. Without effect for a
-   * node that is back already, because it did not close in time.
+   * A node that is away has closed. Its pending messages end; its late outcomes are kept if it `returns`. Does nothing if the
+   * node is back already, because it did not close in time.
    */
   leave(node: string, returns: boolean): void {
     if (!this.listeners.isAbsent(node)) return;
@@ -172,9 +171,9 @@ export class Engine {
     this.listeners.closed(node, returns);
   }
 
-  /** Its open messages end. With a durable queue their entries stay queued, otherwise they are discarded. */
+  /** Ends the node's pending messages. A durable queue keeps their entries, a queue in memory discards them. */
   release(node: string): void {
-    // Before those go who are to hear it.
+    // Before the listener is removed.
     this.sender?.parts.reports.reportNow();
     this.listeners.unlisten(node);
     this.queue.closeNode(node);
@@ -191,7 +190,7 @@ export class Engine {
 
   // ── What an operator asks ───────────────────────────────────────────────────────────────────────────────────
 
-  /** Sends what is ready now: ends every hold, backoff and wait, except the service's own. */
+  /** Sends everything pending now: ends linger and backoffs, but no warm-up and no wait that the service asked for. */
   flush(): void {
     this.queue.flush();
   }
@@ -205,16 +204,16 @@ export class Engine {
   }
 
   /**
-   * Deletes everything that waits: it ends as rejected with the code `purged`. Resolves when that is so for all of it, also on
-   * disk; rejects when the engine closes before, and with DeletedPartly.
+   * Deletes all pending entries: each ends as rejected with the code `purged`. Resolves when this is done and durable. Rejects
+   * if the engine closes before, and with DeletedPartly.
    */
   purge(): Promise<Deleted> {
     return this.queue.delete(null);
   }
 
   /**
-   * Forgets a user: what waits ends as rejected with the code `erased`, and is taken off the disk. Resolves and rejects
-   * as `purge` does. What was sent before stays at the service.
+   * Erases a user: each pending entry ends as rejected with the code `erased`, and is deleted from disk. Resolves and rejects
+   * like `purge`. Memberships that were sent before stay at the service.
    *
    * @param userKeys the keys (`userKeyOf`) by which the user may be known
    */
@@ -228,7 +227,7 @@ export class Engine {
     return this.queue.stats();
   }
 
-  /** Of a shared queue: of the whole queue since this process sends; while it stands by, of what it took itself. */
+  /** A shared queue counts all entries while this process is active, and only its own entries while it is standby. */
   get counters(): Readonly<Counters> {
     return this.queue.counters;
   }

@@ -15,13 +15,13 @@ import type { Appender, Submission, Taken } from './producer';
 import { queueFullEnd } from './respond/not-accepted';
 import type { Reports } from './respond/reports';
 
-/** A row that this process appended to a log that several processes share. */
+/** A row that this process appended to a shared queue. */
 export interface FreshRow extends SharedRow {
   readonly entry: CheckedEntry;
   readonly eventMonoMs: number;
 }
 
-/** Of a message in the commit under way. */
+/** The part of a message in the current commit. */
 export interface InCommit {
   /** Entries that stay in memory. */
   readonly items: Item[];
@@ -47,9 +47,9 @@ export interface LoaderParts {
 export class Loader implements Appender<InCommit> {
   /** Number of the last row. */
   lastSeq = 0;
-  /** Numbers above it were taken by this process. */
+  /** Rows with higher numbers were appended by this process. */
   private startedWith = 0;
-  /** What was appended to a log that several processes share, for the next turn; rows are null when they must be read. */
+  /** Rows appended to a shared queue since the last turn; null if they must be read. */
   private readonly fresh: { readonly lastSeq: number; readonly rows: readonly FreshRow[] | null }[] = [];
   /** Rows for the next turn. */
   private rowsRead: RowsRead[] = [];
@@ -62,7 +62,7 @@ export class Loader implements Appender<InCommit> {
     return this.parts.durable;
   }
 
-  /** `takes`: further rows are this process's own, whose monotonic clock they carry. */
+  /** `takes`: all further rows are appended by this process, and carry its monotonic time. */
   opened({ lastSeq, waiting, bodyChars }: Opened, takes = true): void {
     this.lastSeq = lastSeq;
     this.startedWith = takes ? lastSeq : Infinity;
@@ -70,7 +70,7 @@ export class Loader implements Appender<InCommit> {
     this.parts.pendingUsers.queuedChars += bodyChars;
   }
 
-  /** The log has rows up to this number, of which nothing is known here. False when that is no news. */
+  /** The log has rows up to this number that are not in memory. Returns false if this was known. */
   logReaches(lastSeq: number): boolean {
     if (lastSeq <= this.appendedSeq) return false;
     this.fresh.push({ lastSeq, rows: null });
@@ -187,7 +187,7 @@ export class Loader implements Appender<InCommit> {
     return this.rowsRead.length > 0;
   }
 
-  /** What has arrived and what was appended since the last turn. */
+  /** Admits the rows that were read or appended since the last turn. */
   takeRows(nowMs: number): void {
     for (const read of this.rowsRead.splice(0)) this.takeRead(read, nowMs);
     this.takeAppended(nowMs);
@@ -255,7 +255,7 @@ export class Loader implements Appender<InCommit> {
       if (row.state === 'waiting') this.parts.reports.rowUnreadable();
       return null;
     }
-    // The monotonic clock of another process says nothing here.
+    // The monotonic time of another process has no meaning in this one.
     const ofThisProcess = row.seq > this.startedWith;
     const agedMs = Math.max(0, this.parts.common.settings.clock.wallMs() - row.eventWallMs);
     const eventMonoMs = ofThisProcess ? row.eventMonoMs : nowMs - agedMs;

@@ -33,7 +33,7 @@ function messageFrom(rows: readonly Row[], first: number): readonly Row[] {
   return rows.slice(first, end);
 }
 
-/** Asks only now what is newer: that may have come while the message before was on its way. Null: there is nothing to take. */
+/** Checks for newer entries only now, because some may have come while the previous message was stored. Null if no row may move. */
 function handIn(engine: Engine, rows: readonly Row[], moved: number[]): Promise<MessageEnd | null> {
   const taken: Row[] = [];
   const entries: CheckedEntry[] = [];

@@ -1,6 +1,6 @@
-// The producer: takes messages, makes rows of their entries a slice at a time, and ends the messages once their rows are
-// stored. Where the rows go is the appender's affair: into the commit of a turn (loader.ts), or in batches to a log that
-// several processes share (shared/shared-producer.ts).
+// The producer: accepts messages, makes rows of their entries in slices, and ends the messages once their rows are stored.
+// An appender stores the rows: in the commit of a turn (loader.ts), or in batches in a shared queue
+// (shared/shared-producer.ts).
 
 import type { CheckedEntry } from '../entry/entry';
 import { hashUserKey } from '../entry/keys';
@@ -82,7 +82,7 @@ export class Producer<State> {
   private partlyTaken: Taken<State> | null = null;
   /** Rows of the turn under way. */
   private rows = 0;
-  /** Who wants to know when all messages up to a number are taken or refused; in order. */
+  /** Callbacks for when all messages up to a number are accepted or refused; in order. */
   private readonly marks: { readonly through: number; readonly reached: () => void }[] = [];
   private readonly clock: Clock;
   private readonly blocksPerSlice: number;
@@ -111,7 +111,7 @@ export class Producer<State> {
     return this.storedThrough < this.pushed;
   }
 
-  /** Calls once all that was handed in so far is taken or refused. */
+  /** Calls once every message so far is accepted or refused. */
   mark(reached: () => void): void {
     this.marks.push({ through: this.pushed, reached });
   }
@@ -209,7 +209,7 @@ export class Producer<State> {
     return blocks;
   }
 
-  /** So many further entries of a message are stored; it ends with the last, unless it waits for their outcome. */
+  /** `entries` further entries of a message are stored. With the last one it ends, unless it waits for the outcome. */
   stored(taken: Taken<State>, entries: number): void {
     this.unstored -= entries;
     taken.stored += entries;
@@ -231,7 +231,7 @@ export class Producer<State> {
     if (this.appender.durable) this.common.pendingMessages.stored(pendingMessage, completeOn, isBuffered);
   }
 
-  /** A message is not stored after all: nothing of it, or no more of it. */
+  /** The rest of a message, or all of it, could not be stored. */
   notStored(taken: Taken<State>, end: Extract<MessageEnd, { kind: 'failed' }>): void {
     this.unstored -= taken.handedIn.submission.entries.length - taken.stored;
     this.forget(taken);

@@ -1,6 +1,6 @@
 // The sender: reads the queue, sends within the quota, and acknowledges, under one lease. Its turns (turns.ts) do the work.
-// Of a queue of this process alone the lease is always held; of a shared one each lease has a sender of its own, and to take
-// over is what a start after a crash is.
+// A local queue always holds its lease. In a shared queue each lease has its own sender, so a take-over works like a start
+// after a crash.
 
 import type { Opened, QueueStore } from '../queue/store';
 import type { SharedDeletionRequest } from '../queue/shared-log';
@@ -25,7 +25,7 @@ const openRetryMs = 5_000;
 /** Messages that may wait for the store to be opened. */
 const mostUnopened = 50_000;
 
-/** The lease of a queue of this process alone. */
+/** The lease of a local queue. */
 export function alwaysHeld({ reporter }: Common): SenderLease {
   return {
     instance: undefined,
@@ -40,7 +40,7 @@ export class Sender {
   private readonly turns: Turns;
   private cancelRetry: (() => void) | null = null;
 
-  /** @param recentUsers null where other processes append, too */
+  /** @param recentUsers null for a shared queue */
   constructor(
     private readonly common: Common,
     store: QueueStore,
@@ -97,7 +97,7 @@ export class Sender {
       await warmUps.load(store);
       this.recentUsers?.opened(opened.lastSeq, await store.getMeta(recentUsersKey));
     } catch (error) {
-      // One that is open already cannot be opened when this is tried again.
+      // An open store could not be opened again by the next try.
       await store.close().catch(() => undefined);
       throw error;
     }
@@ -106,7 +106,7 @@ export class Sender {
 
   async park(maxMs: number): Promise<void> {
     this.turns.park(this.parts.clock.monoMs() + maxMs);
-    // A process that stops does not close its engines.
+    // Saved here, because a process that stops does not close its engines.
     const saved = this.turns
       .settled()
       .then(() => this.sent.save())
@@ -115,7 +115,7 @@ export class Sender {
     this.common.tally.flush();
   }
 
-  /** A process that cannot write them knows less when it starts again. */
+  /** If this fails, the next process allows fewer moved rows. */
   private async saveRecentUsers(): Promise<void> {
     if (!this.turns.opened || this.turns.closed || this.recentUsers === null) return;
     const text = this.recentUsers.text(this.parts.loader.lastSeq);
@@ -142,7 +142,7 @@ export class Sender {
 
   // ── Messages and rows ───────────────────────────────────────────────────────────────────────────────────────
 
-  /** Of a queue of this process alone. */
+  /** For a local queue. */
   submit(submission: Submission): void {
     const end = this.endAtOnce(submission);
     if (end !== null) {
@@ -161,12 +161,12 @@ export class Sender {
     return isTooFull ? openingEnd : null;
   }
 
-  /** Other processes append to the log: it goes to this number now. Without effect until it is open. */
+  /** Other processes have appended rows up to this number. Does nothing until the queue is open. */
   logReaches(lastSeq: number): void {
     if (this.turns.opened && this.parts.loader.logReaches(lastSeq)) this.turns.ask();
   }
 
-  /** Rows that this process has appended: they need not be read back, unless others have appended before them. */
+  /** This process has appended these rows. They are read back only if other processes have appended before them. */
   appended(firstSeq: number, rows: readonly FreshRow[]): void {
     if (this.turns.opened && this.parts.loader.appended(firstSeq, rows)) this.turns.ask();
   }
@@ -180,7 +180,7 @@ export class Sender {
     this.discard(node);
   }
 
-  /** Discards what waits of a node. */
+  /** Discards the pending entries of a node. */
   discard(node: string): void {
     this.parts.producer.refuse(closedEnd, node);
     this.parts.loader.abandon(node, this.parts.clock.monoMs());
@@ -189,7 +189,7 @@ export class Sender {
 
   // ── What is asked for ───────────────────────────────────────────────────────────────────────────────────────
 
-  /** A login came or went. */
+  /** A login was attached or detached. */
   loginsChanged(): void {
     this.parts.pendingUsers.readiness.requeueHeld(this.parts.clock.monoMs());
     this.turns.ask();
@@ -220,7 +220,7 @@ export class Sender {
     const { monitor } = this.common;
     monitor.forget(user.keys, user.id);
     const deleted = await deleter.erase(user.keys, mostSeq);
-    // What was rejected or logged meanwhile.
+    // Entries that were rejected or logged meanwhile.
     monitor.forget(user.keys, user.id);
     return deleted;
   }

@@ -1,8 +1,8 @@
 // Older rows of users in memory that are only in the store: read by user, so that a newer entry does not leave before
 // older ones are known to be covered by it, or to go first (promise 2).
 //
-// A lane is read in order, so an entry that comes into memory leaves older ones of its user behind only in the other lane:
-// typically a removal, while a backlog of adds is on disk. Every older row of the user is then read, as many at a time as
+// A lane is read in order. So when an entry comes into memory, older unread rows of its user are only in the other lane:
+// typically adds in a backlog on disk, when a removal comes. Every older row of the user is then read, as many at a time as
 // memory allows. Until they are in memory, ended entries that are newer stay there (see PendingUsers.forget).
 
 import type { Lane, QueueStore, Row, UserRange } from '../../queue/store';
@@ -76,7 +76,7 @@ export class OlderRows {
   private ask(user: User, throughSeq: number, erases: boolean): void {
     const lookup = this.lookups.get(user) ?? { user, afterSeq: 0, throughSeq: 0, holds: true, erases };
     this.lookups.set(user, lookup);
-    // What was looked up before says nothing of the rows that are needed now.
+    // An earlier lookup did not cover the rows that are needed now.
     if (this.isOver(lookup)) Object.assign(lookup, { holds: true, erases });
     lookup.throughSeq = Math.max(lookup.throughSeq, throughSeq);
     lookup.erases ||= erases;
@@ -114,7 +114,7 @@ export class OlderRows {
     if (lookup !== undefined && !this.isOver(lookup) && this.hasRoom(lookup)) this.enqueue(lookup);
   }
 
-  /** What has ended does not count, since it may stay until every older row is read. */
+  /** Ended entries do not count, because they may stay until every older row is read. */
   private hasRoom({ user, holds, erases }: Lookup): boolean {
     return holds || erases || user.unended < mostUnended;
   }
