@@ -188,4 +188,25 @@ describe('older rows of a user', function () {
       assert.equal(older.holds(one), false);
     }
   });
+
+  it('of many users bring at most 20,000 rows into memory at once', () => {
+    const calls: { readonly users: number; readonly limit: number }[] = [];
+    const store = {
+      rowsOfUsers: (ranges: readonly unknown[], limit: number) => {
+        calls.push({ users: ranges.length, limit });
+        return new Promise<never>(() => undefined);
+      },
+    } as unknown as QueueStore;
+    const unread = { hasUnreadIn: () => true, hasUnreadThrough: () => true, readThroughSeq: 0 };
+    const olderRows = new OlderRows(store, unread);
+    for (let at = 0; at < 60; at += 1) olderRows.need(new User(`idfa:${at}`, at), 'removal', 1_000_000 + at);
+    olderRows.request(
+      () => undefined,
+      () => undefined,
+      Infinity,
+    );
+    assert.equal(calls.length, 1);
+    const { users, limit } = calls[0]!;
+    assert.ok(users > 20 && users * limit <= 20_000, `${users} users, ${limit} rows of each`);
+  });
 });
