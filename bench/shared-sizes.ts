@@ -45,7 +45,7 @@ function rowsFrom(first: number, count: number, segments: number): SharedRow[] {
     userHash: ((first + at) * 2_654_435_761) % 2 ** 53,
     source,
     eventWallMs: now,
-    takenWallMs: now,
+    appendedWallMs: now,
     body: bodyOf(first + at, segments),
   }));
 }

@@ -31,7 +31,7 @@ export function rowOf(number: number) {
     userHash: (number * 2_654_435_761) % 2 ** 53,
     source,
     eventWallMs: 1_700_000_000_000,
-    takenWallMs: 1_700_000_000_000,
+    appendedWallMs: 1_700_000_000_000,
     body: JSON.stringify(entryOf(number)),
   };
 }

@@ -116,7 +116,7 @@ async function logIn(subject: TestSubject): Promise<string | TestResult> {
   if (tried.kind !== 'wait') return ofRefusedLogin(subject, tried);
   const { code, message, retryAfterMs } = tried;
   if (code === 'authentication_limit') return loginLimit(retryAfterMs);
-  return ofRefusedLogin(subject, { kind: 'passing', ambiguous: false, code, message });
+  return ofRefusedLogin(subject, { kind: 'retriable', ambiguous: false, code, message });
 }
 
 function readUsage(
@@ -216,7 +216,7 @@ function failureAt(failure: Failure, host: string): TestResult {
       return loginLimit(failure.retryAfterMs);
     case 'configuration':
       return ofConfiguration(failure.code, failure.message, host);
-    case 'passing':
+    case 'retriable':
       return resultOf(troubles[failure.code] ?? 'trouble', { host, code: failure.code });
     case 'bodyRefused':
       return resultOf('address', { host });

@@ -20,7 +20,7 @@ export interface ShownOrphaned extends Partial<DatabasePlace> {
   readonly member: string;
   readonly waiting: number;
   /** Epoch ms; null without queued entries. */
-  readonly oldestTakenWallMs: number | null;
+  readonly oldestAppendedWallMs: number | null;
   /** Node ids of the accounts whose entries they are. */
   readonly accounts: readonly string[];
   /** The error on reading it, or null. */
@@ -131,7 +131,7 @@ export class OrphanedQueues {
     try {
       return { ...shown, ...lookAt(join(queueFolder(this.userDir), key)), problem: null };
     } catch (error) {
-      return { ...shown, waiting: 0, oldestTakenWallMs: null, accounts: [], problem: troubleOf(error) };
+      return { ...shown, waiting: 0, oldestAppendedWallMs: null, accounts: [], problem: troubleOf(error) };
     }
   }
 }

@@ -233,12 +233,12 @@ function add(all: Map<string, ShownOrphaned>, shown: ShownOrphaned): void {
 }
 
 function shownQueue(place: DatabasePlace, queue: OrphanedSharedQueue): ShownOrphaned {
-  const { schema, origin, member, waiting, oldestTakenWallMs, accounts } = queue;
-  const its = { origin, member, waiting, oldestTakenWallMs, accounts };
+  const { schema, origin, member, waiting, oldestAppendedWallMs, accounts } = queue;
+  const its = { origin, member, waiting, oldestAppendedWallMs, accounts };
   return { key: sharedQueueKey(place, schema), kind: 'shared', ...place, ...its, problem: null };
 }
 
 function shownDatabase(place: DatabasePlace, problem: Trouble): ShownOrphaned {
-  const none = { origin: '', member: '', waiting: 0, oldestTakenWallMs: null, accounts: [] };
+  const none = { origin: '', member: '', waiting: 0, oldestAppendedWallMs: null, accounts: [] };
   return { key: databaseName(place), kind: 'database', ...place, ...none, problem };
 }

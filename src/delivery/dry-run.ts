@@ -5,7 +5,7 @@ import { hashUserKey } from '../entry/keys';
 import { inSlices, oneSlice, type Steps } from '../entry/slices';
 import { BatchBuilder } from './schedule/batch-builder';
 import { documentedRequestLimits, type RequestLimits } from './schedule/request-limits';
-import { Item } from './pending/item';
+import { PendingEntry } from './pending/pending-entry';
 import { User } from './pending/user';
 
 const source = { node: '', account: '' };
@@ -31,7 +31,11 @@ export function* dryRunSteps(
     users.set(user.key, user);
     const ageMs = entry.eventTimeMs === null ? 0 : Math.max(0, wallMs - entry.eventTimeMs);
     user.add(
-      new Item({ seq: index + 1, source, eventMonoMs: -ageMs, takenWallMs: wallMs }, entry, 'waiting'),
+      new PendingEntry(
+        { seq: index + 1, source, eventMonoMs: -ageMs, appendedWallMs: wallMs },
+        entry,
+        'waiting',
+      ),
     );
     yield;
   }
@@ -44,8 +48,8 @@ export function* dryRunSteps(
     }
     if (batchBuilder.size === 0) continue;
     bodies.push(JSON.parse(batchBuilder.body()));
-    for (const { user, cells } of batchBuilder.users) {
-      for (const cell of cells) cell.state = 'ended';
+    for (const { user, blocks } of batchBuilder.users) {
+      for (const block of blocks) block.state = 'ended';
       // The rest goes behind the others, as it would when the request has ended.
       if (user.waits) waiting.push(user);
     }
@@ -58,8 +62,8 @@ function addNext(batchBuilder: BatchBuilder, user: User, blocksPerUser: number):
   for (;;) {
     user.merge();
     const selection = user.select(blocksPerUser, (account) => account, 0);
-    if (selection === null || batchBuilder.add(user, selection.cells) > 0) return true;
+    if (selection === null || batchBuilder.add(user, selection.blocks) > 0) return true;
     if (batchBuilder.size > 0) return false;
-    selection.cells[0]!.state = 'ended';
+    selection.blocks[0]!.state = 'ended';
   }
 }

@@ -49,7 +49,7 @@ export function statsOf(parts: EngineParts, turns: Turns): EngineStats {
   const { counters } = parts.reports;
   const nowMs = clock.monoMs();
   // Of one lane those in memory are older than those that are not.
-  const oldestWallMs = Math.min(oldestTakenWallMs(pendingUsers.all()), readAhead.unreadTakenWallMs);
+  const oldestWallMs = Math.min(oldestAppendedWallMs(pendingUsers.all()), readAhead.unreadAppendedWallMs);
   return {
     state: stateOf(parts, turns, nowMs),
     counters: { ...counters },
@@ -60,11 +60,11 @@ export function statsOf(parts: EngineParts, turns: Turns): EngineStats {
 }
 
 /** Epoch ms at which the oldest pending entry in memory was accepted, or Infinity. */
-function oldestTakenWallMs(users: Iterable<User>): number {
+function oldestAppendedWallMs(users: Iterable<User>): number {
   let oldestMs = Infinity;
-  for (const { items } of users) {
-    const oldest = items.find(({ open }) => open > 0);
-    if (oldest !== undefined) oldestMs = Math.min(oldestMs, oldest.takenWallMs);
+  for (const { entries } of users) {
+    const oldest = entries.find(({ open }) => open > 0);
+    if (oldest !== undefined) oldestMs = Math.min(oldestMs, oldest.appendedWallMs);
   }
   return oldestMs;
 }

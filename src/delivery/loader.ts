@@ -6,7 +6,7 @@ import type { NewRow, Opened, Row } from '../queue/store';
 import type { SharedRow } from '../queue/shared-log';
 import type { CommitBuffer } from './commit-buffer';
 import type { Common } from './engine-options';
-import { Item } from './pending/item';
+import { PendingEntry } from './pending/pending-entry';
 import type { PendingUsers } from './pending/pending-users';
 import type { ReadAhead, RowsRead } from './pending/read-ahead';
 import type { User } from './pending/user';
@@ -24,7 +24,7 @@ export interface FreshRow extends SharedRow {
 /** The part of a message in the current commit. */
 export interface InCommit {
   /** Entries that stay in memory. */
-  readonly items: Item[];
+  readonly entries: PendingEntry[];
   /** Characters of those that are on disk only. */
   charsOnDisk: number;
 }
@@ -123,20 +123,20 @@ export class Loader implements Appender<InCommit> {
     this.lastSeq += length;
     this.parts.common.pendingMessages.add(pendingMessage, firstSeq, length);
     this.parts.reports.taken(length);
-    return { firstSeq, state: { items: [], charsOnDisk: 0 } };
+    return { firstSeq, state: { entries: [], charsOnDisk: 0 } };
   }
 
-  append(row: NewRow, entry: CheckedEntry, { state, pendingMessage, nowMs }: Taken<InCommit>): void {
+  append(row: NewRow, checked: CheckedEntry, { state, pendingMessage, nowMs }: Taken<InCommit>): void {
     this.parts.pendingUsers.queuedChars += row.body.length;
-    const item = this.admit(row, entry, pendingMessage, nowMs);
-    this.parts.commitBuffer.appended(item === null ? { ...row, cold: true } : row);
-    if (item === null) state.charsOnDisk += row.body.length;
-    else state.items.push(item);
+    const entry = this.admit(row, checked, pendingMessage, nowMs);
+    this.parts.commitBuffer.appended(entry === null ? { ...row, cold: true } : row);
+    if (entry === null) state.charsOnDisk += row.body.length;
+    else state.entries.push(entry);
   }
 
   undo(taken: readonly Taken<InCommit>[], nowMs: number): void {
     for (const { state } of taken.toReversed()) {
-      for (const item of state.items.toReversed()) this.parts.pendingUsers.undoAdmit(item, nowMs);
+      for (const entry of state.entries.toReversed()) this.parts.pendingUsers.undoAdmit(entry, nowMs);
     }
     for (const { state, handedIn } of taken) {
       this.parts.reports.notAccepted(handedIn.submission.entries.length);
@@ -147,20 +147,20 @@ export class Loader implements Appender<InCommit> {
   /** A new entry into memory; null when it is to be read back later. */
   private admit(
     row: NewRow,
-    entry: CheckedEntry,
+    checked: CheckedEntry,
     pendingMessage: PendingMessage | null,
     nowMs: number,
-  ): Item | null {
-    const further = this.parts.pendingUsers.find(entry.userKey) !== undefined;
-    if (!this.parts.readAhead.admits(row.lane, row.seq, further, row.takenWallMs)) return null;
-    const item = new Item(row, entry, 'waiting', pendingMessage);
-    item.further = further;
-    const user = this.parts.pendingUsers.admit(item, row.userHash, nowMs);
+  ): PendingEntry | null {
+    const further = this.parts.pendingUsers.find(checked.userKey) !== undefined;
+    if (!this.parts.readAhead.admits(row.lane, row.seq, further, row.appendedWallMs)) return null;
+    const entry = new PendingEntry(row, checked, 'waiting', pendingMessage);
+    entry.further = further;
+    const user = this.parts.pendingUsers.admit(entry, row.userHash, nowMs);
     if (this.isAbandoned(row)) {
-      this.parts.pendingUsers.discard(item);
-      this.parts.pendingUsers.settle(user, nowMs);
+      this.parts.pendingUsers.discard(entry);
+      this.parts.pendingUsers.update(user, nowMs);
     }
-    return item;
+    return entry;
   }
 
   /** Of a node that closed without a durable store. */
@@ -225,24 +225,24 @@ export class Loader implements Appender<InCommit> {
   private takeRow(row: Row, whose: User | null, touched: Set<User>, nowMs: number): void {
     const { readAhead, pendingUsers } = this.parts;
     if (!readAhead.isNew(row)) return;
-    const item = this.itemOf(row, nowMs);
-    if (item === null) {
+    const entry = this.entryOf(row, nowMs);
+    if (entry === null) {
       readAhead.rowEnded(row.lane, row.seq);
       return;
     }
-    const { userKey } = item.entry;
+    const { userKey } = entry.checked;
     if ((whose !== null && whose.key !== userKey) || pendingUsers.find(userKey)?.has(row.seq) === true)
       return;
-    pendingUsers.count(item);
-    touched.add(pendingUsers.add(item, row.userHash));
-    if (this.isAbandoned(row)) pendingUsers.discard(item);
+    pendingUsers.count(entry);
+    touched.add(pendingUsers.add(entry, row.userHash));
+    if (this.isAbandoned(row)) pendingUsers.discard(entry);
   }
 
   /** An entry as it was taken, read back from its row. A damaged row is set aside as rejected. */
-  private itemOf(row: Row, nowMs: number): Item | null {
-    let entry: CheckedEntry;
+  private entryOf(row: Row, nowMs: number): PendingEntry | null {
+    let checked: CheckedEntry;
     try {
-      entry = parseBody(row.body);
+      checked = parseBody(row.body);
     } catch (error) {
       this.parts.common.tally.add({
         level: 'error',
@@ -261,6 +261,6 @@ export class Loader implements Appender<InCommit> {
     const eventMonoMs = ofThisProcess ? row.eventMonoMs : nowMs - agedMs;
     const pendingMessage = this.parts.common.pendingMessages.find(row.seq);
     const source = row.instance === undefined ? row.source : { ...row.source, instance: row.instance };
-    return new Item({ ...row, source, eventMonoMs }, entry, row.state, pendingMessage);
+    return new PendingEntry({ ...row, source, eventMonoMs }, checked, row.state, pendingMessage);
   }
 }

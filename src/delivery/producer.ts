@@ -268,7 +268,7 @@ function rowOf(entry: CheckedEntry, { handedIn, firstSeq, rows, nowMs, wallMs }:
     source: handedIn.submission.source,
     eventWallMs: wallMs - ageMs,
     eventMonoMs: nowMs - ageMs,
-    takenWallMs: wallMs,
+    appendedWallMs: wallMs,
     body: queuedBody(entry),
   };
 }

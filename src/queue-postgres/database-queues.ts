@@ -29,7 +29,7 @@ export interface OrphanedSharedQueue {
   readonly member: string;
   readonly waiting: number;
   /** Epoch ms by the database's clock; null when no entry is pending. */
-  readonly oldestTakenWallMs: number | null;
+  readonly oldestAppendedWallMs: number | null;
   /** Names of the instances that use the queue; with any it is not orphaned. */
   readonly usedBy: readonly string[];
   /** Node ids of the accounts that appended to it. */

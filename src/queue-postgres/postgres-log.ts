@@ -131,7 +131,7 @@ export class PostgresLog implements SharedLog {
       sources,
       rows.map(({ body }) => body.length),
       rows.map(({ eventWallMs }) => time.toDatabase(eventWallMs)),
-      rows.map(({ takenWallMs }) => time.toDatabase(takenWallMs)),
+      rows.map(({ appendedWallMs }) => time.toDatabase(appendedWallMs)),
       rows.map(({ body }) => body),
     ];
     try {

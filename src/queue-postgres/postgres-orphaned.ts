@@ -131,7 +131,7 @@ async function lookAt(run: Run, schema: string): Promise<OrphanedSharedQueue> {
      FROM ${schema}.format, ${schema}.total WHERE total.id = 1`,
   );
   const { origin, member, waiting, oldest, used_by, accounts } = found!;
-  return { schema, origin, member, waiting, oldestTakenWallMs: oldest, usedBy: used_by, accounts };
+  return { schema, origin, member, waiting, oldestAppendedWallMs: oldest, usedBy: used_by, accounts };
 }
 
 /** Deletes rows by their numbers, in the order in which an append locks. `which` selects the numbers. */

@@ -147,7 +147,7 @@ export class PostgresStore implements QueueStore {
         userHashes: users,
         untilWallMs: until_wall === null ? null : database.time.fromDatabase(until_wall),
       })),
-      oldestTakenWallMs: oldest === undefined ? null : database.time.fromDatabase(oldest.taken_wall),
+      oldestAppendedWallMs: oldest === undefined ? null : database.time.fromDatabase(oldest.taken_wall),
     };
   }
 
@@ -244,7 +244,7 @@ export class PostgresStore implements QueueStore {
         instance: instanceSource.instance,
         eventWallMs: time.fromDatabase(entry.event_wall),
         eventMonoMs: 0,
-        takenWallMs: time.fromDatabase(entry.taken_wall),
+        appendedWallMs: time.fromDatabase(entry.taken_wall),
         body: entry.body,
       };
     });

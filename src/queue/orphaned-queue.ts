@@ -17,7 +17,7 @@ import { SqliteStore } from './sqlite/sqlite-store';
 export interface OrphanedQueue {
   readonly waiting: number;
   /** Epoch ms; null when no entry is pending. */
-  readonly oldestTakenWallMs: number | null;
+  readonly oldestAppendedWallMs: number | null;
   /** Node ids of the accounts that appended to it. */
   readonly accounts: readonly string[];
 }
@@ -45,8 +45,8 @@ const rowsPerPage = 2_000;
 
 export function lookAt(path: string): OrphanedQueue {
   return withLog(path, (log) => {
-    const { waiting, oldestTakenWallMs } = log.takeOver();
-    return { waiting, oldestTakenWallMs, accounts: log.accounts };
+    const { waiting, oldestAppendedWallMs } = log.takeOver();
+    return { waiting, oldestAppendedWallMs, accounts: log.accounts };
   });
 }
 

@@ -52,7 +52,7 @@ export interface NewRow {
   /** The same by the process's monotonic clock, in ms (used within the process). */
   readonly eventMonoMs: number;
   /** Epoch ms when the entry was accepted, for the age of the oldest entry. */
-  readonly takenWallMs: number;
+  readonly appendedWallMs: number;
   /** The entry as JSON text (so without lone surrogates, which some stores cannot keep). */
   readonly body: string;
   /**
@@ -114,8 +114,8 @@ export interface Opened {
   readonly bodyChars: number;
   /** Recovered in-flight requests, oldest first. Each stays until a commit settles its number. */
   readonly recovered: readonly RecoveredRecord[];
-  /** `takenWallMs` of the waiting row with the lowest number, or null. */
-  readonly oldestTakenWallMs: number | null;
+  /** `appendedWallMs` of the waiting row with the lowest number, or null. */
+  readonly oldestAppendedWallMs: number | null;
 }
 
 /** The rows of one user with seq > `afterSeq` and seq <= `throughSeq`. */

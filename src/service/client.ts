@@ -132,7 +132,7 @@ export class ServiceClient {
    *
    * @param body JSON text, ready to send
    * @param mayLeave called right before the request is written, which may be long after this call when no connection is
-   *   free or the connect is slow. False cancels the request: the outcome is `passing` and not ambiguous.
+   *   free or the connect is slow. False cancels the request: the outcome is `retriable` and not ambiguous.
    */
   post(body: string, token: string, mayLeave = always): Promise<PostOutcome> {
     return outcomeOf(async () => {
@@ -197,7 +197,7 @@ export class ServiceClient {
     return this.#clockSkewMs;
   }
 
-  /** Ends all calls in flight, with `passing` outcomes, and closes every connection. */
+  /** Ends all calls in flight, with `retriable` outcomes, and closes every connection. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const end of [...this.#endReads]) end();

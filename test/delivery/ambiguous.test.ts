@@ -3,52 +3,57 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { AmbiguousRequests } from '../../src/delivery/pending/ambiguous';
-import { cellKey, Item, orderKind, type Cell } from '../../src/delivery/pending/item';
+import {
+  coalescingKey,
+  PendingEntry,
+  orderKind,
+  type PendingBlock,
+} from '../../src/delivery/pending/pending-entry';
 import { runs } from './support/runs';
 import { entryOf } from './support/world';
 
 const id = 'ab'.repeat(16);
 
 /** Blocks of two spellings of one user, for three segments by id and by code. */
-const cells: readonly Cell[] = [id, id.toUpperCase()].flatMap((user, spelling) =>
+const blocks: readonly PendingBlock[] = [id, id.toUpperCase()].flatMap((user, spelling) =>
   [0, 1].flatMap((twice) => {
     const blocks = [{ seg_id: 1 }, { seg_id: 2, expiration: -1 }, { seg_code: 'x', member_id: 7 }];
     const entry = entryOf(user, blocks, { domain: null });
     const seq = 2 * spelling + twice + 1;
-    return new Item(
-      { seq, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
+    return new PendingEntry(
+      { seq, source: { node: 'n', account: 'a' }, eventMonoMs: 0, appendedWallMs: 0 },
       entry,
       'waiting',
-    ).cells;
+    ).blocks;
   }),
 );
 
 interface Lost {
-  readonly cell: Cell;
+  readonly block: PendingBlock;
   readonly sentExpired: boolean;
   untilMs: number;
 }
 
-function mayUndo(lost: readonly Lost[], cell: Cell, sentMs: number): boolean {
+function mayUndo(lost: readonly Lost[], block: PendingBlock, sentMs: number): boolean {
   return lost.some((each) => {
     if (sentMs >= each.untilMs) return false;
-    if (cellKey(each.cell) !== cellKey(cell)) return orderKind(each.cell) !== orderKind(cell);
-    return each.cell !== cell || each.sentExpired !== cell.sentExpired;
+    if (coalescingKey(each.block) !== coalescingKey(block)) return orderKind(each.block) !== orderKind(block);
+    return each.block !== block || each.sentExpired !== block.sentExpired;
   });
 }
 
 describe('ambiguous requests', () => {
   it('may undo a block of another kind, or another state of the same segment, until the last one can no longer run', () => {
-    const cell = fc.tuple(fc.constantFrom(...cells), fc.boolean());
+    const block = fc.tuple(fc.constantFrom(...blocks), fc.boolean());
     const request = fc.record({
-      held: fc.uniqueArray(cell, { selector: ([one]) => one, maxLength: 4 }),
+      held: fc.uniqueArray(block, { selector: ([one]) => one, maxLength: 4 }),
       waitMs: fc.nat({ max: 10 }),
       sleptMs: fc.constantFrom(0, 0, 5),
     });
     fc.assert(
       fc.property(
         fc.array(request, { maxLength: 8 }),
-        cell,
+        block,
         fc.nat({ max: 170 }),
         (requests, asked, sentMs) => {
           const ambiguous = new AmbiguousRequests();
@@ -58,7 +63,7 @@ describe('ambiguous requests', () => {
             untilMs += waitMs;
             for (const [one, expired] of held) {
               one.sentExpired = expired;
-              lost.push({ cell: one, sentExpired: expired, untilMs });
+              lost.push({ block: one, sentExpired: expired, untilMs });
             }
             ambiguous.add(
               held.map(([one]) => one),
@@ -81,8 +86,8 @@ describe('ambiguous requests', () => {
   it('may undo every block when only the user of a request is known', () => {
     const ambiguous = new AmbiguousRequests();
     ambiguous.addUnknown(1_000);
-    assert.equal(ambiguous.mayUndo(cells[0]!, 999), true);
-    assert.equal(ambiguous.mayUndo(cells[0]!, 1_000), false);
+    assert.equal(ambiguous.mayUndo(blocks[0]!, 999), true);
+    assert.equal(ambiguous.mayUndo(blocks[0]!, 1_000), false);
     assert.equal(ambiguous.untilMs, 1_000);
   });
 });

@@ -25,9 +25,9 @@ describe('a backlog of 100,000 entries on disk', function () {
     world.engine.pause();
     let most = 0;
     const look = (): void => {
-      const { items, users, pendingMessages } = retainedBy(world.engine, [world.logStore, world.clock]);
-      most = Math.max(most, items);
-      assert.ok(items <= 5 * memoryMark + pageRows, `${items} entries in memory`);
+      const { entries, users, pendingMessages } = retainedBy(world.engine, [world.logStore, world.clock]);
+      most = Math.max(most, entries);
+      assert.ok(entries <= 5 * memoryMark + pageRows, `${entries} entries in memory`);
       assert.ok(users <= memoryMark + pageRows, `${users} users in memory`);
       assert.ok(pendingMessages <= endedMessages, `${pendingMessages} messages in memory`);
     };

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { BatchBuilder } from '../../src/delivery/schedule/batch-builder';
-import { Item } from '../../src/delivery/pending/item';
+import { PendingEntry } from '../../src/delivery/pending/pending-entry';
 import { User } from '../../src/delivery/pending/user';
 import type { Selection } from '../../src/delivery/pending/waiting-blocks';
 import type { Block } from './support/fake-service';
@@ -19,7 +19,9 @@ function userWith(
 ): { user: User; selection: Selection } {
   const entry = entryOf(device(number), blocks);
   const user = new User(entry.userKey, number);
-  user.add(new Item({ seq: number + 1, source, eventMonoMs: issuedMs, takenWallMs: 0 }, entry, 'waiting'));
+  user.add(
+    new PendingEntry({ seq: number + 1, source, eventMonoMs: issuedMs, appendedWallMs: 0 }, entry, 'waiting'),
+  );
   const selection = user.select(100, (account) => account, issuedMs);
   return { user, selection: selection! };
 }
@@ -47,12 +49,12 @@ describe('the batch builder', () => {
           users.forEach((blocks, number) => {
             const { user, selection } = userWith(number, blocks);
             const beforeBytes = batchBuilder.bodyBytes;
-            const fitted = batchBuilder.add(user, selection.cells);
+            const fitted = batchBuilder.add(user, selection.blocks);
             assert.ok(batchBuilder.bodyBytes < limitBytes || batchBuilder.size === 0);
             if (fitted > 0) expected.push(blocks.slice(0, fitted));
             if (fitted < blocks.length) {
               const roomy = new BatchBuilder(0);
-              roomy.add(user, selection.cells.slice(0, fitted + 1));
+              roomy.add(user, selection.blocks.slice(0, fitted + 1));
               const frame = new BatchBuilder(0).bodyBytes;
               const comma = batchBuilder.size - (fitted > 0 ? 1 : 0) > 0 ? 1 : 0;
               const withNext = beforeBytes + roomy.bodyBytes - frame + comma;
@@ -73,7 +75,7 @@ describe('the batch builder', () => {
     const batchBuilder = new BatchBuilder(0);
     for (const number of [1, 2]) {
       const { user, selection } = userWith(number, [{ seg_id: 5, value: 7 }]);
-      assert.equal(batchBuilder.add(user, selection.cells), 1);
+      assert.equal(batchBuilder.add(user, selection.blocks), 1);
     }
     assert.deepEqual(JSON.parse(batchBuilder.body()), {
       rt_segment: [
@@ -103,10 +105,10 @@ describe('the batch builder', () => {
         { seg_id: 5, ...(given !== undefined && { expiration: given }) },
       ]);
       const batchBuilder = new BatchBuilder(waitedMs);
-      batchBuilder.add(user, selection.cells);
+      batchBuilder.add(user, selection.blocks);
       const [entry] = (JSON.parse(batchBuilder.body()) as Body).rt_segment;
       assert.equal(entry!.seg_block[0]!.expiration, sent, `${given} after ${waitedMs} ms`);
-      assert.equal(selection.cells[0]!.sentExpired, sent === -1 && given !== -1);
+      assert.equal(selection.blocks[0]!.sentExpired, sent === -1 && given !== -1);
     }
   });
 });

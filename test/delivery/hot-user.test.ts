@@ -21,7 +21,7 @@ describe('a user with a long history', function () {
     await world.clock.advance(5_000);
     assert.equal(other.end?.kind, 'settled');
     assert.equal(world.engine.counters.waiting, 1);
-    assert.ok(retainedBy(world.engine, [world.logStore, world.clock]).items < 30);
+    assert.ok(retainedBy(world.engine, [world.logStore, world.clock]).entries < 30);
     world.service.refusedLogins.clear();
     world.keepers.delete('b');
     world.attach('b');

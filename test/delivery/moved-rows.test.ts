@@ -20,7 +20,7 @@ function rowsOf(world: World, count: number, node = (_seq: number): string => 'n
       source: { node: node(at + 1), account: 'a' },
       eventWallMs: wallMs,
       eventMonoMs: 0,
-      takenWallMs: wallMs,
+      appendedWallMs: wallMs,
       body: queuedBody(entry),
       state: 'waiting',
     };

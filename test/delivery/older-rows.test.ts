@@ -30,7 +30,7 @@ async function advance(world: World, ms: number): Promise<number> {
   let most = 0;
   for (let passed = 0; passed < ms; passed += 5) {
     await world.clock.advance(5);
-    most = Math.max(most, world.sender.parts.pendingUsers.find(userKey)?.items.length ?? 0);
+    most = Math.max(most, world.sender.parts.pendingUsers.find(userKey)?.entries.length ?? 0);
   }
   return most;
 }

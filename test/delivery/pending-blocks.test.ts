@@ -1,7 +1,12 @@
 // Pending blocks of one user: in order whatever is added and removed, compared with a plain list.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { inOrder, Item, type Cell, type SegmentCells } from '../../src/delivery/pending/item';
+import {
+  inOrder,
+  PendingEntry,
+  type PendingBlock,
+  type SegmentBlocks,
+} from '../../src/delivery/pending/pending-entry';
 import { PendingBlocks } from '../../src/delivery/pending/pending-blocks';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
@@ -9,21 +14,21 @@ import { device, entryOf } from './support/world';
 const sort = { account: 'a', removes: false, refused: false };
 
 /** As many blocks as `kinds`, in runs of one kind. */
-function cellsOf(kinds: readonly string[]): readonly Cell[] {
+function blocksOf(kinds: readonly string[]): readonly PendingBlock[] {
   const entry = entryOf(device(1), [{ seg_id: 1 }]);
   return kinds.map((kind, at) => {
-    const [cell] = new Item(
-      { seq: at + 1, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
+    const [block] = new PendingEntry(
+      { seq: at + 1, source: { node: 'n', account: 'a' }, eventMonoMs: 0, appendedWallMs: 0 },
       entry,
       'waiting',
-    ).cells;
-    const segment: SegmentCells = { key: kind, kind, newest: null, latest: null };
-    cell!.segment = segment;
-    return cell!;
+    ).blocks;
+    const segment: SegmentBlocks = { key: kind, kind, newest: null, latest: null };
+    block!.segment = segment;
+    return block!;
   });
 }
 
-function assertHolds(queue: PendingBlocks, waiting: readonly Cell[]): void {
+function assertHolds(queue: PendingBlocks, waiting: readonly PendingBlock[]): void {
   const inPlace = [...waiting].sort(inOrder);
   const [first = null] = inPlace;
   const other = inPlace.find(({ segment }) => segment!.kind !== first!.segment!.kind) ?? null;
@@ -43,18 +48,18 @@ describe('the pending blocks of a user', () => {
     const kinds = fc.array(fc.constantFrom('id', 'id', 'id', 'code'), { minLength: 200, maxLength: 200 });
     fc.assert(
       fc.property(kinds, fc.array(step, { maxLength: 400 }), (kindOf, steps) => {
-        const cells = cellsOf(kindOf);
+        const blocks = blocksOf(kindOf);
         const queue = new PendingBlocks(sort);
-        const waiting = new Set<Cell>();
+        const waiting = new Set<PendingBlock>();
         for (const [at, looked] of steps) {
-          const cell = cells[at]!;
-          if (waiting.delete(cell)) {
-            cell.state = 'inFlight';
+          const block = blocks[at]!;
+          if (waiting.delete(block)) {
+            block.state = 'inFlight';
             queue.left();
           } else {
-            cell.state = 'waiting';
-            queue.add(cell);
-            waiting.add(cell);
+            block.state = 'waiting';
+            queue.add(block);
+            waiting.add(block);
           }
           if (looked) assertHolds(queue, [...waiting]);
         }
@@ -65,9 +70,9 @@ describe('the pending blocks of a user', () => {
   });
 
   it('do not count in a list once they wait in another', () => {
-    const [one, two] = cellsOf(['id', 'id']);
+    const [one, two] = blocksOf(['id', 'id']);
     const [fresh, refused] = [new PendingBlocks(sort), new PendingBlocks({ ...sort, refused: true })];
-    for (const cell of [one!, two!]) fresh.add(cell);
+    for (const block of [one!, two!]) fresh.add(block);
     one!.state = 'inFlight';
     fresh.left();
     one!.state = 'waiting';

@@ -15,7 +15,7 @@ function rowOf(seq: number, lane: Lane): NewRow {
     source: { node: 'n', account: 'a' },
     eventWallMs: 0,
     eventMonoMs: 0,
-    takenWallMs: 0,
+    appendedWallMs: 0,
     body: `{"seq":${seq}}`,
   };
 }
@@ -165,7 +165,7 @@ describe('the read-ahead', () => {
   });
 
   it('treats every row as unread after opening, and a new store as empty', () => {
-    const opened = { lastSeq: 9, waiting: 3, bodyChars: 0, recovered: [], oldestTakenWallMs: null };
+    const opened = { lastSeq: 9, waiting: 3, bodyChars: 0, recovered: [], oldestAppendedWallMs: null };
     const readAhead = new ReadAhead(new SqliteStore(':memory:'), 10, 10);
     readAhead.opened(opened);
     assert.ok(readAhead.unreadAny);
@@ -203,7 +203,7 @@ describe('the read-ahead', () => {
   it('tries a failed read again', async () => {
     const store = new SqliteStore(':memory:');
     const readAhead = new ReadAhead(store, 1, 1);
-    readAhead.opened({ lastSeq: 5, waiting: 5, bodyChars: 0, recovered: [], oldestTakenWallMs: null });
+    readAhead.opened({ lastSeq: 5, waiting: 5, bodyChars: 0, recovered: [], oldestAppendedWallMs: null });
     let failures = 0;
     for (let i = 0; i < 2; i += 1) {
       readAhead.request(

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { ReadyUsers } from '../../src/delivery/schedule/ready';
-import { Item } from '../../src/delivery/pending/item';
+import { PendingEntry } from '../../src/delivery/pending/pending-entry';
 import { User } from '../../src/delivery/pending/user';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
@@ -11,8 +11,8 @@ function userOf(number: number, removes: boolean): User {
   const entry = entryOf(device(number), [{ seg_id: 1, expiration: removes ? -1 : 60 }]);
   const user = new User(entry.userKey, number);
   user.add(
-    new Item(
-      { seq: number + 1, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
+    new PendingEntry(
+      { seq: number + 1, source: { node: 'n', account: 'a' }, eventMonoMs: 0, appendedWallMs: 0 },
       entry,
       'waiting',
     ),
@@ -49,14 +49,14 @@ describe('the ready queue', () => {
     const users = [0, 1, 2].map((number) => userOf(number, false));
     for (const user of users) ready.put(user, 'a');
     const entry = entryOf(device(2), [{ seg_id: 2, expiration: -1 }]);
-    const removal = new Item(
-      { seq: 9, source: { node: 'n', account: 'a' }, eventMonoMs: 0, takenWallMs: 0 },
+    const removal = new PendingEntry(
+      { seq: 9, source: { node: 'n', account: 'a' }, eventMonoMs: 0, appendedWallMs: 0 },
       entry,
       'waiting',
     );
     users[2]!.add(removal);
     ready.put(users[2]!, 'a');
-    removal.cells[0]!.state = 'ended';
+    removal.blocks[0]!.state = 'ended';
     ready.put(users[2]!, 'a');
     assert.equal(ready.size('a'), 3);
     assert.deepEqual(drained(ready), [users[2], users[0], users[1]]);

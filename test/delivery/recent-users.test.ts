@@ -11,8 +11,8 @@ function entryOf(number: number): CheckedEntry {
   return result.entry;
 }
 
-function rowOf(number: number, takenWallMs = 2_000): { userHash: number; takenWallMs: number } {
-  return { userHash: hashUserKey(entryOf(number).userKey), takenWallMs };
+function rowOf(number: number, appendedWallMs = 2_000): { userHash: number; appendedWallMs: number } {
+  return { userHash: hashUserKey(entryOf(number).userKey), appendedWallMs };
 }
 
 describe('the recent users of a queue', () => {

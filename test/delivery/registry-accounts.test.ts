@@ -109,7 +109,7 @@ describe('the engines of a process with several accounts', () => {
     engines.acquire(setup.request('a'));
     const gone = engines.acquire(setup.request('b', { log: () => assert.fail('its node is closed') }));
     await clock.outcome(gone.release(0));
-    setup.postOutcome = { kind: 'passing', ambiguous: false, code: 'refused', message: 'Nobody is there.' };
+    setup.postOutcome = { kind: 'retriable', ambiguous: false, code: 'refused', message: 'Nobody is there.' };
     const lease = engines.acquire(setup.request('c', { log: (_, text) => setup.log.push(`c: ${text}`) }));
     await clock.outcome(lease.release(0));
     submit(gone, 'a', '1');
@@ -215,7 +215,7 @@ describe('the engines of a process with several accounts', () => {
 
   it('log trouble that lasts once, and its end', async () => {
     const { engines, clock } = setup;
-    setup.postOutcome = { kind: 'passing', ambiguous: false, code: 'refused', message: 'Nobody is there.' };
+    setup.postOutcome = { kind: 'retriable', ambiguous: false, code: 'refused', message: 'Nobody is there.' };
     const lease = engines.acquire(setup.request('a'));
     submit(lease, 'a', '1');
     await clock.advance(60_000);

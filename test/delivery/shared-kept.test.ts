@@ -287,7 +287,7 @@ describe('outcomes that nobody has read', () => {
     const text = outcomesWithout(ended(1, 2, 1), keysOf(1));
     assert.ok(!text.includes(device(1)));
     assert.deepEqual(
-      readOutcomes(text).map(({ seq, entry, ending }) => [seq, entry?.userKey, ending.acceptedBlocks]),
+      readOutcomes(text).map(({ seq, checked, ending }) => [seq, checked?.userKey, ending.acceptedBlocks]),
       [
         [1, undefined, 1],
         [2, keysOf(2)[0], 1],

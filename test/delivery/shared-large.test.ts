@@ -95,7 +95,7 @@ class Taking {
         seq,
         source,
         pendingMessage: null,
-        entry: parseBody(body),
+        checked: parseBody(body),
         ending: {
           rejection: seq % 10 === 0 ? { code: 'bad', message: 'bad' } : null,
           acceptedBlocks: seq % 10 === 0 ? 0 : 1,

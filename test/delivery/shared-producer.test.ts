@@ -58,7 +58,7 @@ describe('what a process takes for a shared log', () => {
     await clock.advance(150);
     assert.equal(log.logStore.rows.totals.waiting, 1);
     const ending = { rejection: null, acceptedBlocks: 1, expiredBlocks: 0, warnings: null };
-    producer.report([{ seq: 1, source: { node: 'n' }, pendingMessage: null, entry, ending }]);
+    producer.report([{ seq: 1, source: { node: 'n' }, pendingMessage: null, checked: entry, ending }]);
     assert.deepEqual(ends, []);
     await clock.advance(100);
     assert.deepEqual(

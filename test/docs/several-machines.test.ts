@@ -59,7 +59,7 @@ describe('docs/several-machines.md', function () {
     try {
       await log.open();
       const row = { lane: 'add', userHash: 1, source: { node: 'out', account: 'account' } } as const;
-      const times = { eventWallMs: Date.now(), takenWallMs: Date.now() };
+      const times = { eventWallMs: Date.now(), appendedWallMs: Date.now() };
       const caps = { maxEntries: 10, maxChars: 1_000 };
       await log.append({
         stream: me.id,

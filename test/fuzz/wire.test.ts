@@ -250,10 +250,10 @@ describe('a service that answers in any way', function () {
   }
 
   const kinds: Readonly<Record<Call, readonly string[]>> = {
-    post: ['accepted', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'passing', 'bodyRefused'],
-    authenticate: ['token', 'rateLimited', 'loginRefused', 'configuration', 'passing'],
-    segments: ['read', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'passing', 'bodyRefused'],
-    usage: ['read', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'passing', 'bodyRefused'],
+    post: ['accepted', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'retriable', 'bodyRefused'],
+    authenticate: ['token', 'rateLimited', 'loginRefused', 'configuration', 'retriable'],
+    segments: ['read', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'retriable', 'bodyRefused'],
+    usage: ['read', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'retriable', 'bodyRefused'],
   };
 
   async function comesToAnOutcome(list: readonly (readonly [Behaviour, Call])[]): Promise<void> {

@@ -112,15 +112,15 @@ describe('entries in a shared queue that the account leaves', function () {
     const { lastSeq } = await buffer.open();
     const checked = checkEntry(body);
     assert.ok(checked.ok);
-    const takenWallMs = Date.now();
+    const appendedWallMs = Date.now();
     const row = {
       seq: lastSeq + 1,
       lane: 'removal' as const,
       userHash: hashUserKey(checked.entry.userKey),
       source: { node: 'out', account: 'account' },
-      eventWallMs: takenWallMs,
+      eventWallMs: appendedWallMs,
       eventMonoMs: 0,
-      takenWallMs,
+      appendedWallMs,
       body: queuedBody(checked.entry),
     };
     await buffer.commit({ append: [row] });

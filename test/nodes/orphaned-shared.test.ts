@@ -175,7 +175,7 @@ describe('the list of orphaned shared queues', () => {
   const place = { host: 'db:5432', database: 'audience' };
   const queue = (member: string, changes: Partial<OrphanedSharedQueue> = {}): OrphanedSharedQueue => {
     const schema = `instant_audience_${member}`;
-    const figures = { waiting: 1, oldestTakenWallMs: 1, usedBy: [], accounts: [] };
+    const figures = { waiting: 1, oldestAppendedWallMs: 1, usedBy: [], accounts: [] };
     return { schema, origin: 'https://a.example', member, ...figures, ...changes };
   };
   const engine = (queues: Partial<DatabaseQueues>, identity = 'x'): EngineInfo =>

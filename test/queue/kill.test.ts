@@ -23,7 +23,7 @@ function childScript(directory: string, path: string): string {
       for (;;) {
         const append = Array.from({ length: ${rowsPerCommit} }, (_, at) => ({
           seq: lastSeq + 1 + at, lane: at % 5 ? 'add' : 'removal', userHash: at, source,
-          eventWallMs: 1, eventMonoMs: 1, takenWallMs: 1, body: '{}' + ' '.repeat(at * 5),
+          eventWallMs: 1, eventMonoMs: 1, appendedWallMs: 1, body: '{}' + ' '.repeat(at * 5),
         }));
         const remove = Array.from({ length: 10 }, (_, at) => lastSeq - at);
         await store.commit({ append, remove });

@@ -466,7 +466,7 @@ export class HolderStore implements QueueStore {
         this.checkLease();
         return logStore.takeOver();
       };
-      const { recovered, oldestTakenWallMs, ...opened } = await this.log.call(takeOver, { writes: true });
+      const { recovered, oldestAppendedWallMs, ...opened } = await this.log.call(takeOver, { writes: true });
       if (!this.#isOpen) this.log.storeOpened(this);
       this.#isOpen = true;
       return {
@@ -475,7 +475,7 @@ export class HolderStore implements QueueStore {
           ...record,
           untilWallMs: untilWallMs === null ? null : untilWallMs + skewMs,
         })),
-        oldestTakenWallMs: oldestTakenWallMs === null ? null : oldestTakenWallMs + skewMs,
+        oldestAppendedWallMs: oldestAppendedWallMs === null ? null : oldestAppendedWallMs + skewMs,
       };
     });
   }
@@ -559,11 +559,11 @@ export class HolderStore implements QueueStore {
   }
 }
 
-function shifted<R extends { readonly eventWallMs: number; readonly takenWallMs: number }>(
+function shifted<R extends { readonly eventWallMs: number; readonly appendedWallMs: number }>(
   row: R,
   byMs: number,
 ): R {
-  return { ...row, eventWallMs: row.eventWallMs + byMs, takenWallMs: row.takenWallMs + byMs };
+  return { ...row, eventWallMs: row.eventWallMs + byMs, appendedWallMs: row.appendedWallMs + byMs };
 }
 
 export function unavailable(): QueueError {

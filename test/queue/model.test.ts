@@ -46,7 +46,7 @@ const append = fc.record({
   ),
   eventWallMs: time,
   eventMonoMs: time,
-  takenWallMs: time,
+  appendedWallMs: time,
   body: fc.json(),
   cold: fc.boolean(),
 });

@@ -27,7 +27,7 @@ describe('an orphaned queue file', () => {
         lane: at % 3 === 0 ? 'removal' : 'add',
         userHash: hashUserKey(userKeyOf('idfa', id).userKey),
         body: `{"user_id":"${id}","domain":"idfa","seg_block":[{"seg_id":${1 + (at % 5)}}]}`,
-        takenWallMs: 1000 + at,
+        appendedWallMs: 1000 + at,
       });
     });
     log.commit({ append, begin: [{ post: 1, userHashes: [1] }] });
@@ -39,14 +39,14 @@ describe('an orphaned queue file', () => {
   it('is viewed without a change', () => {
     const path = orphanedQueue(5_000);
     for (const _time of [1, 2])
-      assert.deepEqual(lookAt(path), { waiting: 5_000, oldestTakenWallMs: 1000, accounts });
+      assert.deepEqual(lookAt(path), { waiting: 5_000, oldestAppendedWallMs: 1000, accounts });
   });
 
   it('is purged and frees its disk space, but keeps logins and in-flight records', async () => {
     const path = orphanedQueue(80_000);
     const size = statSync(path).size;
     assert.equal(await purge(path), 80_000);
-    assert.deepEqual(lookAt(path), { waiting: 0, oldestTakenWallMs: null, accounts });
+    assert.deepEqual(lookAt(path), { waiting: 0, oldestAppendedWallMs: null, accounts });
     assert.ok(statSync(path).size < size, `${statSync(path).size} of ${size} bytes are left`);
     assert.doesNotMatch(readFileSync(path, 'latin1'), /00000123-0000-4000/);
     const log = openLog(path);

@@ -12,7 +12,7 @@ const row = fc.record({
   source: fc.nat({ max: 2 }),
   eventWallMs: fc.double({ noNaN: true }),
   eventMonoMs: fc.double({ noNaN: true }),
-  takenWallMs: fc.maxSafeNat(),
+  appendedWallMs: fc.maxSafeNat(),
   cold: fc.boolean(),
   body: fc.string({ unit: fc.constantFrom('a', '"', 'é', '汉', '😀', '\n') }),
 });

@@ -33,7 +33,7 @@ export class PlainStore implements QueueStore {
       waiting: waiting.length,
       bodyChars: this.#rows.reduce((sum, { body }) => sum + body.length, 0),
       recovered: left.sort((a, b) => b.post - a.post),
-      oldestTakenWallMs: waiting[0]?.takenWallMs ?? null,
+      oldestAppendedWallMs: waiting[0]?.appendedWallMs ?? null,
     };
   }
 

@@ -30,7 +30,7 @@ describe('orphaned shared queues', function () {
       sharedRow(at, {
         lane: at % 3 === 0 ? 'removal' : 'add',
         userHash: hashUserKey(keyOf(at % 100)),
-        takenWallMs: 1_000 + at,
+        appendedWallMs: 1_000 + at,
         body: `{"user_id":"${idOf(at % 100)}","domain":"idfa","seg_block":[{"seg_id":${1 + (at % 5)}}]}`,
       }),
     );
@@ -73,7 +73,7 @@ describe('orphaned shared queues', function () {
     const log = await leave(6_000);
     const { origin, member, schema } = queue;
     const accounts = ['account'];
-    const common = { schema, origin, member, waiting: 5_998, oldestTakenWallMs: 1_003, accounts };
+    const common = { schema, origin, member, waiting: 5_998, oldestAppendedWallMs: 1_003, accounts };
     assert.deepEqual(await found(), { ...common, usedBy: [one.name] });
     assert.equal(await codeOf(() => purgeQueue(options(), schema)), 'locked');
     await log.close(one);
@@ -81,7 +81,7 @@ describe('orphaned shared queues', function () {
     await database.query(`CREATE TABLE "instant_audience_Not Ours".format (version integer)`);
     assert.deepEqual(await found(), { ...common, usedBy: [] });
     assert.equal(await purgeQueue(options(), schema), 5_998);
-    assert.deepEqual(await found(), { ...common, waiting: 0, oldestTakenWallMs: null, usedBy: [] });
+    assert.deepEqual(await found(), { ...common, waiting: 0, oldestAppendedWallMs: null, usedBy: [] });
     const next = await queue.log();
     await queue.pass(leaseMs + 1);
     const { epoch } = await next.claim(two, true, null, leaseMs);

@@ -74,7 +74,7 @@ describe('the test of a shared queue’s database', function () {
         userHash: 1,
         source: { node: 'n', account: 'a' },
         eventWallMs: 1,
-        takenWallMs: 1,
+        appendedWallMs: 1,
         body: '{}',
       } as const;
       const caps = { maxEntries: 9, maxChars: 99 };

@@ -14,7 +14,7 @@ export function newRow(seq: number, more: Partial<NewRow> = {}): NewRow {
     source: { node: 'out', account: 'account' },
     eventWallMs: 1_700_000_000_000 + seq,
     eventMonoMs: seq + 0.25,
-    takenWallMs: 1_700_000_000_500 + seq,
+    appendedWallMs: 1_700_000_000_500 + seq,
     body: `{"user_id":"${seq}"}`,
     ...more,
   };
@@ -30,7 +30,7 @@ export function sharedRow(user: number, more: Partial<SharedRow> = {}): SharedRo
     userHash: user,
     source: { node: 'out', account: 'account' },
     eventWallMs: 1_700_000_000_000 + user,
-    takenWallMs: 1_700_000_000_500 + user,
+    appendedWallMs: 1_700_000_000_500 + user,
     body: `{"user_id":"${user}"}`,
     ...more,
   };

@@ -395,11 +395,11 @@ function contract(fresh: () => SharedQueue): void {
     for (const log of [fast, slow]) await log.claim(three, false, null, leaseMs);
     const nowMs = Date.now();
     await fast.append(
-      batchOf('fast', 1, [sharedRow(1, { eventWallMs: nowMs + 90_000, takenWallMs: nowMs + 90_001 })]),
+      batchOf('fast', 1, [sharedRow(1, { eventWallMs: nowMs + 90_000, appendedWallMs: nowMs + 90_001 })]),
     );
     const { store, rows } = await rowsOf(slow);
     near(rows[0]!.eventWallMs, nowMs - 45_000);
-    near(rows[0]!.takenWallMs, nowMs - 44_999);
+    near(rows[0]!.appendedWallMs, nowMs - 44_999);
     await store.commit({
       begin: [{ post: 1, userHashes: [] }],
       unknown: [{ post: 1, untilWallMs: nowMs - 45_000 + 20_000 }],
@@ -408,7 +408,7 @@ function contract(fresh: () => SharedQueue): void {
     const { epoch } = await fast.claim(two, true, null, leaseMs);
     const opened = await fast.store(two, epoch).open();
     near(opened.recovered[0]!.untilWallMs!, nowMs + 110_000);
-    near(opened.oldestTakenWallMs!, nowMs + 90_001);
+    near(opened.oldestAppendedWallMs!, nowMs + 90_001);
   });
 
   it('shows a reader every row in order while three others append', async () => {
@@ -448,7 +448,7 @@ function contract(fresh: () => SharedQueue): void {
       waiting: 0,
       bodyChars: 0,
       recovered: [],
-      oldestTakenWallMs: null,
+      oldestAppendedWallMs: null,
     });
   });
 }

@@ -97,7 +97,7 @@ describe('the queue file', () => {
       waiting: 0,
       bodyChars: 0,
       recovered: [],
-      oldestTakenWallMs: null,
+      oldestAppendedWallMs: null,
     });
     again.close();
   });

@@ -257,7 +257,7 @@ describe('the store in SQLite', () => {
       /^The queue in memory could not be used \(UNIQUE/,
     );
     await store.close();
-    const nothing = { lastSeq: 0, waiting: 0, bodyChars: 0, recovered: [], oldestTakenWallMs: null };
+    const nothing = { lastSeq: 0, waiting: 0, bodyChars: 0, recovered: [], oldestAppendedWallMs: null };
     assert.deepEqual(await store.open(), nothing);
     await store.close();
     assert.equal(threads.length, 0);

@@ -62,11 +62,11 @@ describe('the service client, beside posts', () => {
       const login = { method: 'password', username: 'jo', password: 'hush-hush' } as const;
       const lost = await withServer((_, response) => response.destroy());
       const outcome = await lost.client.authenticate(login);
-      assert.ok(outcome.kind === 'passing' && outcome.ambiguous === true);
+      assert.ok(outcome.kind === 'retriable' && outcome.ambiguous === true);
       const server = await listen(net.createServer());
       await server.close();
       const refused = await clientFor(`http://127.0.0.1:${server.port}`).authenticate(login);
-      assert.ok(refused.kind === 'passing' && refused.ambiguous === false);
+      assert.ok(refused.kind === 'retriable' && refused.ambiguous === false);
       const echo = await withServer((_, response) =>
         response.end('{"response":{"error_id":"NOAUTH","error":"jo/hush-hush is wrong"}}'),
       );
@@ -117,8 +117,8 @@ describe('the service client, beside posts', () => {
     const none = undefined as never;
     const wrong: [string, Promise<{ readonly kind: string }>, string][] = [
       ['a post without a token', client.post(BODY, none), 'bodyRefused'],
-      ['a post whose body is not text', client.post({} as never, TOKEN), 'passing'],
-      ['a token of two lines', client.post(BODY, 'a\nb'), 'passing'],
+      ['a post whose body is not text', client.post({} as never, TOKEN), 'retriable'],
+      ['a token of two lines', client.post(BODY, 'a\nb'), 'retriable'],
       ['usage from an invalid time', client.usage({ startMs: NaN }, TOKEN), 'bodyRefused'],
       ['usage until an invalid time', client.usage({ endMs: Infinity }, TOKEN), 'bodyRefused'],
       ['usage without a query', client.usage(none, TOKEN), 'bodyRefused'],

@@ -27,7 +27,7 @@ describe('the service client', () => {
   }
 
   function assertPassing(outcome: PostOutcome, code: string, ambiguous: boolean): void {
-    assert.ok(outcome.kind === 'passing', JSON.stringify(outcome));
+    assert.ok(outcome.kind === 'retriable', JSON.stringify(outcome));
     assert.deepEqual([outcome.code, outcome.ambiguous], [code, ambiguous], outcome.message);
   }
 
@@ -199,7 +199,7 @@ describe('the service client', () => {
       ]) {
         const client = await withSocket((socket) => socket.end(part));
         const outcome = await client.post(BODY, TOKEN);
-        assert.ok(outcome.kind === 'passing' && outcome.ambiguous, `${part}: ${JSON.stringify(outcome)}`);
+        assert.ok(outcome.kind === 'retriable' && outcome.ambiguous, `${part}: ${JSON.stringify(outcome)}`);
       }
     });
 

@@ -19,7 +19,7 @@ describe('reading a network error', () => {
     for (const code of codes) {
       for (const phase of ['connecting', 'departed'] as const) {
         const outcome = readNetworkError(error(code), phase, host);
-        assert.ok(outcome.kind === 'passing', code);
+        assert.ok(outcome.kind === 'retriable', code);
         assert.equal(outcome.ambiguous, phase === 'departed', code);
       }
     }
@@ -34,7 +34,7 @@ describe('reading a network error', () => {
     };
     for (const [code, expected] of Object.entries(codes)) {
       const outcome = readNetworkError(error(code), 'connecting', host);
-      assert.deepEqual([outcome.kind, outcome.code], ['passing', expected]);
+      assert.deepEqual([outcome.kind, outcome.code], ['retriable', expected]);
       assert.ok(outcome.message.includes(host));
     }
     assert.equal(readNetworkError(error('timed_out'), 'connecting', host).code, 'connect_timeout');
@@ -69,7 +69,7 @@ describe('reading a network error', () => {
 
   it('is ambiguous for a broken TLS record after the request was sent', () => {
     const outcome = readNetworkError(error('ERR_SSL_BAD_RECORD_TYPE'), 'departed', host);
-    assert.ok(outcome.kind === 'passing' && outcome.ambiguous);
+    assert.ok(outcome.kind === 'retriable' && outcome.ambiguous);
   });
 
   it('shows no text of the error, which may contain a URL with a password', () => {

@@ -211,7 +211,7 @@ describe('TLS and proxies', () => {
       };
       assertRefused(await (await through(403)).post(BODY, TOKEN), 'proxy', /./);
       const failing = await (await through(503)).post(BODY, TOKEN);
-      assert.ok(failing.kind === 'passing' && failing.code === 'proxy' && !failing.ambiguous);
+      assert.ok(failing.kind === 'retriable' && failing.code === 'proxy' && !failing.ambiguous);
       const client = await through(null);
       for (let n = 0; n < 6; n += 1) assert.equal((await client.post(BODY, TOKEN)).kind, 'accepted');
       assert.equal(client.networkFloorMs(performance.now()), 0);
@@ -250,7 +250,7 @@ describe('TLS and proxies', () => {
       await stopped.close();
       const serviceProxy = { uri: `http://127.0.0.1:${stopped.port}` };
       const outcome = await clientFor('http://127.0.0.1:9', { serviceProxy }).post(BODY, TOKEN);
-      assert.ok(outcome.kind === 'passing', JSON.stringify(outcome));
+      assert.ok(outcome.kind === 'retriable', JSON.stringify(outcome));
       assert.deepEqual([outcome.code, outcome.ambiguous], ['refused', false]);
       assert.match(outcome.message, new RegExp(`through the proxy 127\\.0\\.0\\.1:${stopped.port}`));
     });

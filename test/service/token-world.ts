@@ -13,7 +13,7 @@ type PasswordLogin = Extract<Login, { readonly method: 'password' }>;
 export const jo: PasswordLogin = { method: 'password', username: 'jo', password: 'secret' };
 export const ann: PasswordLogin = { method: 'password', username: 'ann', password: 'secret' };
 export const passing = (ambiguous?: boolean): AuthOutcome => ({
-  kind: 'passing',
+  kind: 'retriable',
   code: 'timeout',
   message: 'No answer in time.',
   ...(ambiguous !== undefined && { ambiguous }),

@@ -109,7 +109,7 @@ describe('the token keeper', () => {
   it('ends its own wait at tryAgain, but never a wait that the service asked for', async () => {
     const world = new World();
     world.answer = () => ({
-      kind: 'passing',
+      kind: 'retriable',
       ambiguous: false,
       code: 'network',
       message: 'Nobody answered.',

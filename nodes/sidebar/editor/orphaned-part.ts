@@ -36,11 +36,11 @@ function rowOf(
   atWork: readonly NamedAccount[],
   named: readonly NamedAccount[],
 ): HTMLElement {
-  const { key, kind, waiting, oldestTakenWallMs, problem } = one;
+  const { key, kind, waiting, oldestAppendedWallMs, problem } = one;
   const name = nameOf(one, named);
   const row = make('li', {}, make('p', {}, ...wrapped(name)));
   if (problem === null) {
-    const oldest = oldestTakenWallMs === null ? '–' : time(oldestTakenWallMs);
+    const oldest = oldestAppendedWallMs === null ? '–' : time(oldestAppendedWallMs);
     row.append(make('p', {}, word('left.waiting', { many: number(waiting), time: oldest })));
   } else {
     row.append(make('p', { title: problem.reason }, troubleWords(problem.trouble, problem.reason)));

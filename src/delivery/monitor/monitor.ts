@@ -6,7 +6,7 @@ import { History, type Sample } from './history';
 import { Latency } from './latency';
 import { mentions, Rejections, type Invalid } from '../respond/rejections';
 import { closedCode } from '../respond/reports';
-import type { Item } from '../pending/item';
+import type { PendingEntry } from '../pending/pending-entry';
 import { Unaccounted } from '../respond/unaccounted';
 
 const mostErrors = 20;
@@ -40,15 +40,15 @@ export class Monitor {
   constructor(private readonly clock: Clock) {}
 
   /** Records entries that have ended for good. */
-  ended(items: readonly Item[]): void {
+  ended(entries: readonly PendingEntry[]): void {
     const nowMs = this.clock.wallMs();
-    for (const item of items) {
-      const { rejection } = item.ending;
+    for (const entry of entries) {
+      const { rejection } = entry.ending;
       if (rejection !== null) {
         const { code, message } = rejection;
-        this.rejections.add(nowMs, item.source.node, code, message, item.entry, discarded.has(code));
-      } else if (endOf(item.ending) === 'accepted') {
-        const ms = Math.max(0, nowMs - item.takenWallMs);
+        this.rejections.add(nowMs, entry.source.node, code, message, entry.checked, discarded.has(code));
+      } else if (endOf(entry.ending) === 'accepted') {
+        const ms = Math.max(0, nowMs - entry.appendedWallMs);
         this.latency.add(ms);
         this.sinceSample.add(ms);
       }

@@ -17,7 +17,7 @@ export class TroubleLog {
   }
 
   post(outcome: PostOutcome): void {
-    if (outcome.kind === 'passing') {
+    if (outcome.kind === 'retriable') {
       this.failures += 1;
       if (this.failures >= failuresLogged) this.tell(outcome.code, outcome.message);
       return;

@@ -4,10 +4,10 @@
 // For each segment and each kind of block only two requests count: the last one, and the last one before it
 // with other content. Requests are recorded in the order in which they end, so the last may run longest.
 
-import { cellKey, orderKind, type Cell } from './item';
+import { coalescingKey, orderKind, type PendingBlock } from './pending-entry';
 
 interface LastOfSegment {
-  cell: Cell;
+  block: PendingBlock;
   sentExpired: boolean;
   untilMs: number;
   /** Until when a request with other blocks of the segment may run, or one that sent this block differently. */
@@ -16,7 +16,7 @@ interface LastOfSegment {
 
 export class AmbiguousRequests {
   /** Blocks that have ended since, and must be sent again when none of the requests can run any more. */
-  readonly due: Cell[] = [];
+  readonly due: PendingBlock[] = [];
   /** Until when any of them may run. All times are monotonic ms. */
   untilMs = -Infinity;
   /** Until when a request may run whose blocks are unknown. */
@@ -25,25 +25,25 @@ export class AmbiguousRequests {
   private kind: { readonly name: string; untilMs: number; readonly othersUntilMs: number } | null = null;
 
   /** Records a request with these blocks. */
-  add(cells: readonly Cell[], untilMs: number): void {
+  add(blocks: readonly PendingBlock[], untilMs: number): void {
     this.untilMs = Math.max(this.untilMs, untilMs);
-    for (const cell of cells) {
-      this.addToSegment(cell, untilMs);
-      this.addToKind(orderKind(cell), untilMs);
+    for (const block of blocks) {
+      this.addToSegment(block, untilMs);
+      this.addToKind(orderKind(block), untilMs);
     }
   }
 
-  private addToSegment(cell: Cell, untilMs: number): void {
-    const { sentExpired } = cell;
-    const key = cellKey(cell);
+  private addToSegment(block: PendingBlock, untilMs: number): void {
+    const { sentExpired } = block;
+    const key = coalescingKey(block);
     const last = this.segments.get(key);
     if (last === undefined) {
-      this.segments.set(key, { cell, sentExpired, untilMs, othersUntilMs: -Infinity });
+      this.segments.set(key, { block, sentExpired, untilMs, othersUntilMs: -Infinity });
       return;
     }
-    if (last.cell !== cell || last.sentExpired !== sentExpired) {
+    if (last.block !== block || last.sentExpired !== sentExpired) {
       last.othersUntilMs = last.untilMs;
-      last.cell = cell;
+      last.block = block;
       last.sentExpired = sentExpired;
     }
     last.untilMs = untilMs;
@@ -73,16 +73,16 @@ export class AmbiguousRequests {
     }
   }
 
-  /** Whether an ambiguous request may undo `cell`, which was sent at `sentMs` and accepted. */
-  mayUndo(cell: Cell, sentMs: number): boolean {
+  /** Whether an ambiguous request may undo `block`, which was sent at `sentMs` and accepted. */
+  mayUndo(block: PendingBlock, sentMs: number): boolean {
     if (sentMs >= this.untilMs) return false;
     if (sentMs < this.unknownUntilMs) return true;
     const { kind } = this;
-    if (kind !== null && sentMs < (kind.name === orderKind(cell) ? kind.othersUntilMs : kind.untilMs))
+    if (kind !== null && sentMs < (kind.name === orderKind(block) ? kind.othersUntilMs : kind.untilMs))
       return true;
-    const last = this.segments.get(cellKey(cell));
+    const last = this.segments.get(coalescingKey(block));
     if (last === undefined) return false;
-    const same = last.cell === cell && last.sentExpired === cell.sentExpired;
+    const same = last.block === block && last.sentExpired === block.sentExpired;
     return sentMs < (same ? last.othersUntilMs : last.untilMs);
   }
 }

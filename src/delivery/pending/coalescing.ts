@@ -1,8 +1,8 @@
 // Coalescing: the blocks of one user by segment. Each is linked to its neighbours of the same segment, so that newer blocks
 // replace older ones without a look at all of them; changes are collected for the next merge.
 
-import { cellKey, inOrder, orderKind, wake } from './item';
-import type { Cell, Item, SegmentCells } from './item';
+import { coalescingKey, inOrder, orderKind, wake } from './pending-entry';
+import type { PendingBlock, PendingEntry, SegmentBlocks } from './pending-entry';
 
 /** Below this number of entries the search for covered ones is not worth its cost. */
 const fewItems = 16;
@@ -10,63 +10,63 @@ const fewItems = 16;
 export class Coalescing {
   /** Number of entries from which the search for covered ones is worth its cost. */
   coveredFrom = fewItems;
-  private readonly segments = new Map<string, SegmentCells>();
+  private readonly segments = new Map<string, SegmentBlocks>();
   /** Kind of the first linked block, and whether blocks of other kinds were linked later. */
   private kind: string | null = null;
   private mixed = false;
   /** For the next merge: blocks that may have new neighbours. */
-  private changed: Cell[] = [];
+  private changed: PendingBlock[] = [];
   /** For the next merge: a waiting block may be older than an ended one. */
   private disturbed = true;
 
   /** Links a block to its neighbours of the same segment. */
-  link(cell: Cell): void {
+  link(block: PendingBlock): void {
     const { segments } = this;
-    const key = cellKey(cell);
+    const key = coalescingKey(block);
     let segment = segments.get(key);
     if (segment === undefined) {
-      segment = { key, kind: orderKind(cell), newest: null, latest: null };
+      segment = { key, kind: orderKind(block), newest: null, latest: null };
       this.kind ??= segment.kind;
       if (this.kind !== segment.kind) this.mixed = true;
       segments.set(key, segment);
     }
     const { newest, latest } = segment;
-    let older = newest !== null && inOrder(newest, cell) < 0 ? newest : latest;
+    let older = newest !== null && inOrder(newest, block) < 0 ? newest : latest;
     let newer = older?.newer ?? null;
-    while (newer !== null && inOrder(newer, cell) < 0) {
+    while (newer !== null && inOrder(newer, block) < 0) {
       older = newer;
       newer = newer.newer;
     }
-    while (older !== null && inOrder(older, cell) > 0) {
+    while (older !== null && inOrder(older, block) > 0) {
       newer = older;
       older = older.older;
     }
-    cell.segment = segment;
-    segment.latest = cell;
-    cell.older = older;
-    cell.newer = newer;
-    if (older !== null) older.newer = cell;
-    if (newer === null) segment.newest = cell;
-    else newer.older = cell;
-    this.changed.push(cell);
+    block.segment = segment;
+    segment.latest = block;
+    block.older = older;
+    block.newer = newer;
+    if (older !== null) older.newer = block;
+    if (newer === null) segment.newest = block;
+    else newer.older = block;
+    this.changed.push(block);
   }
 
-  unlink(cell: Cell): void {
-    const { segment, older, newer } = cell;
+  unlink(block: PendingBlock): void {
+    const { segment, older, newer } = block;
     if (segment === null) return;
     if (older !== null) older.newer = newer;
     if (newer !== null) newer.older = older;
     else segment.newest = older;
-    if (segment.latest === cell) segment.latest = newer ?? older;
+    if (segment.latest === block) segment.latest = newer ?? older;
     if (segment.newest === null) this.segments.delete(segment.key);
-    cell.segment = null;
-    cell.older = null;
-    cell.newer = null;
+    block.segment = null;
+    block.older = null;
+    block.newer = null;
   }
 
   /** A linked block waits again, or has ended. */
-  change(cell: Cell): void {
-    if (cell.segment !== null) this.changed.push(cell);
+  change(block: PendingBlock): void {
+    if (block.segment !== null) this.changed.push(block);
   }
 
   /** A waiting block may be older than an ended one. */
@@ -75,17 +75,17 @@ export class Coalescing {
   }
 
   /** Blocks that a rejected block had covered count again. */
-  unlinkRejected(cell: Cell): void {
-    const { older, newer } = cell;
-    this.unlink(cell);
+  unlinkRejected(block: PendingBlock): void {
+    const { older, newer } = block;
+    this.unlink(block);
     if (older === null) return;
     this.changed.push(older);
     if (newer === null && older.state === 'ended') this.disturbed = true;
   }
 
   /** See `User.merge`. */
-  merge(): readonly Cell[] {
-    const covered: Cell[] = [];
+  merge(): readonly PendingBlock[] {
+    const covered: PendingBlock[] = [];
     if (this.changed.length === 0 && !this.disturbed) return covered;
     this.mergeChanged(covered);
     if (this.disturbed && this.mixed) {
@@ -96,17 +96,21 @@ export class Coalescing {
     return covered;
   }
 
-  private mergeChanged(covered: Cell[]): void {
+  private mergeChanged(covered: PendingBlock[]): void {
     const { changed } = this;
     this.changed = [];
-    for (const cell of changed) {
-      while (this.mergePair(cell.older, cell, covered));
-      this.mergePair(cell, cell.newer, covered);
+    for (const block of changed) {
+      while (this.mergePair(block.older, block, covered));
+      this.mergePair(block, block.newer, covered);
     }
   }
 
   /** Merges two neighbours of one segment. Returns true when only the newer one is left. */
-  private mergePair(older: Cell | null, newer: Cell | null, covered: Cell[]): boolean {
+  private mergePair(
+    older: PendingBlock | null,
+    newer: PendingBlock | null,
+    covered: PendingBlock[],
+  ): boolean {
     if (older === null || newer === null) return false;
     if (older.state === 'waiting') this.absorb(older, newer, covered);
     // The newer block makes the older one redundant.
@@ -115,7 +119,7 @@ export class Coalescing {
     return true;
   }
 
-  private absorb(older: Cell, newer: Cell, covered: Cell[]): void {
+  private absorb(older: PendingBlock, newer: PendingBlock, covered: PendingBlock[]): void {
     this.unlink(older);
     const all = older.absorbed ?? [];
     all.push(older);
@@ -125,10 +129,10 @@ export class Coalescing {
       newer.absorbed = newer.absorbed === null ? all : joined(newer.absorbed, all);
       return;
     }
-    for (const cell of all) {
-      cell.due = newer.due;
-      cell.state = 'ended';
-      covered.push(cell);
+    for (const block of all) {
+      block.due = newer.due;
+      block.state = 'ended';
+      covered.push(block);
     }
   }
 
@@ -138,26 +142,26 @@ export class Coalescing {
    * replace: if that newer block is rejected or deleted, no other block would repeat the state.
    */
   private wakeUndone(): void {
-    const cells: Cell[] = [];
+    const blocks: PendingBlock[] = [];
     for (const { newest } of this.segments.values()) {
-      if (newest!.state !== 'ended' && newest!.older?.state === 'ended') cells.push(newest!.older);
-      cells.push(newest!);
+      if (newest!.state !== 'ended' && newest!.older?.state === 'ended') blocks.push(newest!.older);
+      blocks.push(newest!);
     }
     const waitingKinds = new Set<string>();
-    for (const cell of cells.sort(inOrder)) {
-      const { kind } = cell.segment!;
+    for (const block of blocks.sort(inOrder)) {
+      const { kind } = block.segment!;
       const undone = waitingKinds.size > (waitingKinds.has(kind) ? 1 : 0);
-      if (cell.state === 'ended' && undone) wake(cell);
-      if (cell.state === 'waiting' && cell.newer === null) waitingKinds.add(kind);
+      if (block.state === 'ended' && undone) wake(block);
+      if (block.state === 'waiting' && block.newer === null) waitingKinds.add(kind);
     }
   }
 
   /** Whether newer ended blocks repeat every effect of a settled entry. */
-  covers(item: Item): boolean {
-    for (const cell of item.cells) {
-      if (cell.rejected) continue;
-      const newest = this.segments.get(cell.segment?.key ?? cellKey(cell))?.newest;
-      if (newest?.state !== 'ended' || newest.item.open > 0 || inOrder(newest, cell) <= 0) return false;
+  covers(entry: PendingEntry): boolean {
+    for (const block of entry.blocks) {
+      if (block.rejected) continue;
+      const newest = this.segments.get(block.segment?.key ?? coalescingKey(block))?.newest;
+      if (newest?.state !== 'ended' || newest.entry.open > 0 || inOrder(newest, block) <= 0) return false;
     }
     return true;
   }
@@ -168,12 +172,12 @@ export class Coalescing {
   }
 }
 
-/** Merges two lists without copying the longer one. The newest cell is last. */
-function joined(one: Cell[], other: Cell[]): Cell[] {
+/** Merges two lists without copying the longer one. The newest block is last. */
+function joined(one: PendingBlock[], other: PendingBlock[]): PendingBlock[] {
   const [long, short] = one.length < other.length ? [other, one] : [one, other];
   const newest = long.at(-1)!;
   const at = long.length - 1;
-  for (const cell of short) long.push(cell);
+  for (const block of short) long.push(block);
   const last = long.at(-1)!;
   if (inOrder(newest, last) > 0) {
     long[at] = last;

@@ -1,7 +1,7 @@
 // Pending blocks of one user that wait, in order. A block may leave from any position: its position is skipped,
 // and empty positions are removed in bulk, so that each operation has a constant amortised cost.
 
-import { inOrder, type Cell, type CellQueue } from './item';
+import { inOrder, type PendingBlock, type WaitingList } from './pending-entry';
 
 /** Number of empty positions that are not worth removing. */
 const slack = 64;
@@ -14,8 +14,8 @@ export interface Sort {
   readonly refused: boolean;
 }
 
-export class PendingBlocks implements CellQueue {
-  private cells: Cell[] = [];
+export class PendingBlocks implements WaitingList {
+  private blocks: PendingBlock[] = [];
   /** Every position before this one is empty. */
   private head = 0;
   /** Blocks that wait before `runEnd` are of this kind. */
@@ -26,35 +26,35 @@ export class PendingBlocks implements CellQueue {
   constructor(readonly sort: Sort) {}
 
   /** Adds a block that waits, perhaps again. */
-  add(cell: Cell): void {
+  add(block: PendingBlock): void {
     this.waiting += 1;
-    const { cells } = this;
-    const last = cells.at(-1);
-    if (last === undefined || inOrder(last, cell) < 0) cells.push(cell);
-    else this.addAmong(cell);
-    cell.queue = this;
+    const { blocks } = this;
+    const last = blocks.at(-1);
+    if (last === undefined || inOrder(last, block) < 0) blocks.push(block);
+    else this.addAmong(block);
+    block.queue = this;
   }
 
-  private addAmong(cell: Cell): void {
-    let at = this.placeOf(cell);
-    const isNew = cell.queue !== this;
+  private addAmong(block: PendingBlock): void {
+    let at = this.placeOf(block);
+    const isNew = block.queue !== this;
     if (isNew && at === this.head && at > 0) {
       at = this.head -= 1;
-      this.cells[at] = cell;
+      this.blocks[at] = block;
     } else if (isNew) {
-      this.cells.splice(at, 0, cell);
+      this.blocks.splice(at, 0, block);
       if (at < this.runEnd) this.runEnd += 1;
     }
-    if (at < this.runEnd && cell.segment!.kind !== this.runKind) this.runEnd = at;
+    if (at < this.runEnd && block.segment!.kind !== this.runKind) this.runEnd = at;
   }
 
-  /** Index of the first position, empty or not, that is not before `cell`. */
-  private placeOf(cell: Cell): number {
+  /** Index of the first position, empty or not, that is not before `block`. */
+  private placeOf(block: PendingBlock): number {
     let low = this.head;
-    let high = this.cells.length;
+    let high = this.blocks.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (inOrder(this.cells[middle]!, cell) < 0) low = middle + 1;
+      if (inOrder(this.blocks[middle]!, block) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -65,81 +65,81 @@ export class PendingBlocks implements CellQueue {
    * memory.
    */
   clear(): void {
-    this.cells = [];
+    this.blocks = [];
     this.head = 0;
     this.runEnd = 0;
   }
 
   left(): void {
     this.waiting -= 1;
-    if (this.cells.length > 2 * this.waiting + slack) this.tidy();
+    if (this.blocks.length > 2 * this.waiting + slack) this.tidy();
   }
 
   private tidy(): void {
-    const kept: Cell[] = [];
-    for (let at = this.head; at < this.cells.length; at += 1) {
-      const cell = this.cells[at]!;
-      if (this.holds(cell)) kept.push(cell);
-      else this.discard(cell);
+    const kept: PendingBlock[] = [];
+    for (let at = this.head; at < this.blocks.length; at += 1) {
+      const block = this.blocks[at]!;
+      if (this.holds(block)) kept.push(block);
+      else this.discard(block);
     }
-    this.cells = kept;
+    this.blocks = kept;
     this.head = 0;
     this.runEnd = 0;
   }
 
   /** Whether the block still waits in this list. */
-  private holds(cell: Cell): boolean {
-    return cell.state === 'waiting' && cell.queue === this;
+  private holds(block: PendingBlock): boolean {
+    return block.state === 'waiting' && block.queue === this;
   }
 
-  private discard(cell: Cell): void {
-    if (cell.queue === this) cell.queue = null;
+  private discard(block: PendingBlock): void {
+    if (block.queue === this) block.queue = null;
   }
 
-  get first(): Cell | null {
+  get first(): PendingBlock | null {
     if (this.waiting === 0) return null;
     for (;;) {
-      const cell = this.cells[this.head]!;
-      if (this.holds(cell)) return cell;
-      this.discard(cell);
+      const block = this.blocks[this.head]!;
+      if (this.holds(block)) return block;
+      this.discard(block);
       this.head += 1;
     }
   }
 
-  get last(): Cell | null {
+  get last(): PendingBlock | null {
     if (this.waiting === 0) return null;
     for (;;) {
-      const cell = this.cells.at(-1)!;
-      if (this.holds(cell)) return cell;
-      this.discard(cell);
-      this.cells.pop();
-      this.runEnd = Math.min(this.runEnd, this.cells.length);
+      const block = this.blocks.at(-1)!;
+      if (this.holds(block)) return block;
+      this.discard(block);
+      this.blocks.pop();
+      this.runEnd = Math.min(this.runEnd, this.blocks.length);
     }
   }
 
   /** The first block of another kind than `first`. */
-  get firstOfAnotherKind(): Cell | null {
-    const { first, cells } = this;
+  get firstOfAnotherKind(): PendingBlock | null {
+    const { first, blocks } = this;
     if (first === null) return null;
     if (this.runEnd <= this.head) {
       this.runKind = first.segment!.kind;
       this.runEnd = this.head + 1;
     }
-    while (this.runEnd < cells.length) {
-      const cell = cells[this.runEnd]!;
-      if (this.holds(cell) && cell.segment!.kind !== this.runKind) return cell;
+    while (this.runEnd < blocks.length) {
+      const block = blocks[this.runEnd]!;
+      if (this.holds(block) && block.segment!.kind !== this.runKind) return block;
       this.runEnd += 1;
     }
     return null;
   }
 
   /** Yields the blocks before `end` (null: all), in order. */
-  *before(end: Cell | null): Iterable<Cell> {
-    for (let at = this.head; at < this.cells.length; at += 1) {
-      const cell = this.cells[at]!;
-      if (!this.holds(cell)) continue;
-      if (end !== null && inOrder(cell, end) >= 0) return;
-      yield cell;
+  *before(end: PendingBlock | null): Iterable<PendingBlock> {
+    for (let at = this.head; at < this.blocks.length; at += 1) {
+      const block = this.blocks[at]!;
+      if (!this.holds(block)) continue;
+      if (end !== null && inOrder(block, end) >= 0) return;
+      yield block;
     }
   }
 }

@@ -14,7 +14,7 @@ import type { CommitBuffer } from '../commit-buffer';
 import type { Logins } from '../schedule/login';
 import type { ReadAhead } from './read-ahead';
 import { closedCode, type Reports } from '../respond/reports';
-import { Item, sentExpiration, type Cell, type End } from './item';
+import { PendingEntry, sentExpiration, type PendingBlock, type End } from './pending-entry';
 import { Readiness } from './readiness';
 import { User } from './user';
 import type { WarmUps } from './warm-ups';
@@ -48,8 +48,8 @@ export class PendingUsers {
   // ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Adds an entry to its user and makes the user ready. */
-  admit(item: Item, hash: number, nowMs: number): User {
-    const user = this.add(item, hash);
+  admit(entry: PendingEntry, hash: number, nowMs: number): User {
+    const user = this.add(entry, hash);
     // `enqueue` visits every waiting block, so only one of each segment should be left.
     if (this.warmUps.any) this.merge(user);
     this.readiness.enqueue(user, nowMs);
@@ -57,20 +57,20 @@ export class PendingUsers {
   }
 
   /** Adds an entry to its user. */
-  add(item: Item, hash: number): User {
-    const user = this.userOf(item.entry.userKey, hash);
-    user.add(item);
+  add(entry: PendingEntry, hash: number): User {
+    const user = this.userOf(entry.checked.userKey, hash);
+    user.add(entry);
     // A newer state does not wait for the backoff of an older one.
     user.notBeforeMs = 0;
     // A deleted entry is not sent, so nothing older needs to be read before it.
-    if (this.deletions.of(item) === null) this.readAhead.older.need(user, laneOf(item.entry), item.seq);
+    if (this.deletions.of(entry) === null) this.readAhead.older.need(user, laneOf(entry.checked), entry.seq);
     return user;
   }
 
   /** Counts an entry that was not newly appended in the read-ahead. Call before `add`. */
-  count(item: Item): void {
-    item.further = this.users.has(item.entry.userKey);
-    this.readAhead.loaded(laneOf(item.entry), item.further);
+  count(entry: PendingEntry): void {
+    entry.further = this.users.has(entry.checked.userKey);
+    this.readAhead.loaded(laneOf(entry.checked), entry.further);
   }
 
   /** The user in memory with this key. */
@@ -100,40 +100,40 @@ export class PendingUsers {
    * ambiguous request of the user may concern the same segment, or when an add would have to be sent as a
    * removal because it expires within a minute.
    */
-  resend(cell: Cell, nowMs: number): void {
-    const { item, block, sentExpired } = cell;
-    const { entry } = item;
-    if (!mayResend(this.users.get(entry.userKey), item.seq)) return;
-    const again = new Item(item, entry, 'repeat');
-    const once = again.cells[cell.index]!;
-    for (const other of again.cells) {
+  resend(block: PendingBlock, nowMs: number): void {
+    const { entry, segBlock, sentExpired } = block;
+    const { checked } = entry;
+    if (!mayResend(this.users.get(checked.userKey), entry.seq)) return;
+    const again = new PendingEntry(entry, checked, 'repeat');
+    const once = again.blocks[block.index]!;
+    for (const other of again.blocks) {
       if (other === once) continue;
-      other.rejected = item.cells[other.index]!.rejected;
+      other.rejected = entry.blocks[other.index]!.rejected;
       other.state = 'ended';
     }
-    const asRemoval = block.expiration !== -1 && sentExpiration(once, nowMs + 60_000) === -1;
+    const asRemoval = segBlock.expiration !== -1 && sentExpiration(once, nowMs + 60_000) === -1;
     if (asRemoval && !sentExpired) return;
     this.count(again);
-    this.queuedChars += bodyChars(entry);
-    this.admit(again, hashUserKey(entry.userKey), nowMs);
+    this.queuedChars += bodyChars(checked);
+    this.admit(again, hashUserKey(checked.userKey), nowMs);
   }
 
   /** Undoes `admit` for an entry whose commit failed. Call for the newest entry first. */
-  undoAdmit(item: Item, nowMs: number): void {
-    if (item.open === 0) this.reports.undoEntryEnded(item);
-    const user = this.users.get(item.entry.userKey);
+  undoAdmit(entry: PendingEntry, nowMs: number): void {
+    if (entry.open === 0) this.reports.undoEntryEnded(entry);
+    const user = this.users.get(entry.checked.userKey);
     // An entry that has ended may already be removed.
-    if (user?.undoAdd(item) !== true) return;
-    this.queuedChars -= bodyChars(item.entry);
-    this.readAhead.unloaded(laneOf(item.entry), item.further, item.seq);
-    this.settle(user, nowMs);
+    if (user?.undoAdd(entry) !== true) return;
+    this.queuedChars -= bodyChars(entry.checked);
+    this.readAhead.unloaded(laneOf(entry.checked), entry.further, entry.seq);
+    this.update(user, nowMs);
   }
 
   /** Rows of these users were read. */
   rowsRead(users: ReadonlySet<User>, nowMs: number): void {
     for (const user of users) {
       if (user.flight === null) this.merge(user);
-      this.settle(user, nowMs);
+      this.update(user, nowMs);
     }
   }
 
@@ -144,33 +144,37 @@ export class PendingUsers {
     if (this.deletions.any) this.deleteEntry(user);
     const covered = user.merge();
     if (covered.length === 0) return;
-    for (const cell of covered) this.end(cell, 'superseded', null);
+    for (const block of covered) this.end(block, 'superseded', null);
     // Outcomes are reported after this turn's commit, so that commit must record them, also when the user is in
     // flight next.
     this.forget(user);
   }
 
-  end(cell: Cell, end: End, rejection: { readonly code: string; readonly message: string } | null): void {
-    const { item } = cell;
-    cell.state = 'ended';
-    if (!cell.again) {
-      cell.again = true;
+  end(
+    block: PendingBlock,
+    end: End,
+    rejection: { readonly code: string; readonly message: string } | null,
+  ): void {
+    const { entry } = block;
+    block.state = 'ended';
+    if (!block.again) {
+      block.again = true;
       const why = rejection !== null && isDeletion(rejection.code) ? rejection.code : null;
-      const { ending } = item;
+      const { ending } = entry;
       if (end === 'accepted') ending.acceptedBlocks += 1;
       else if (end === 'expired') ending.expiredBlocks += 1;
       else if (rejection !== null) {
         ending.rejection ??= rejection;
         if (why !== null || rejection.code === closedCode) ending.discarded = true;
       }
-      if (item.blockEnded()) {
-        this.reports.entryEnded(item);
-        if (why !== null) this.deletions.ended(item, why);
+      if (entry.blockEnded()) {
+        this.reports.entryEnded(entry);
+        if (why !== null) this.deletions.ended(entry, why);
       }
     }
-    const absorbed = cell.absorbed;
+    const absorbed = block.absorbed;
     if (absorbed === null) return;
-    cell.absorbed = null;
+    block.absorbed = null;
     for (const older of absorbed) {
       // A block of a closed node has already ended by itself.
       if (older.state !== 'absorbed') continue;
@@ -185,25 +189,25 @@ export class PendingUsers {
     }
   }
 
-  reject(cell: Cell, code: string, message: string): void {
-    cell.rejected = true;
-    const where = cell.item.cells.length > 1 ? `seg_block[${cell.place}]: ` : '';
-    this.end(cell, 'rejected', { code, message: where + message });
+  reject(block: PendingBlock, code: string, message: string): void {
+    block.rejected = true;
+    const where = block.entry.blocks.length > 1 ? `seg_block[${block.place}]: ` : '';
+    this.end(block, 'rejected', { code, message: where + message });
   }
 
   /** Discards the entries of a node in memory, except those in flight. */
   discardNode(node: string, nowMs: number): void {
     for (const user of [...this.users.values()]) {
-      for (const item of user.items) if (item.source.node === node) this.discard(item);
-      this.settle(user, nowMs);
+      for (const entry of user.entries) if (entry.source.node === node) this.discard(entry);
+      this.update(user, nowMs);
     }
   }
 
   /** Discards what has not been reported. Blocks to resend were reported, so they stay and are sent later. */
-  discard(item: Item): void {
-    for (const cell of item.cells) {
-      if (cell.again || (cell.state !== 'waiting' && cell.state !== 'absorbed')) continue;
-      this.reject(cell, closedCode, 'The flow was stopped before this entry could be sent.');
+  discard(entry: PendingEntry): void {
+    for (const block of entry.blocks) {
+      if (block.again || (block.state !== 'waiting' && block.state !== 'absorbed')) continue;
+      this.reject(block, closedCode, 'The flow was stopped before this entry could be sent.');
     }
   }
 
@@ -213,27 +217,27 @@ export class PendingUsers {
   eraseUser(key: string, hash: number, throughSeq: number, nowMs: number): void {
     const user = this.userOf(key, hash);
     this.readAhead.older.erase(user, throughSeq);
-    this.settle(user, nowMs);
+    this.update(user, nowMs);
   }
 
   /** Ends the waiting blocks of deleted entries. */
   private deleteEntry(user: User): void {
     let some = false;
     // An absorbed block ends together with the block that absorbed it.
-    for (const cell of user.waitingThrough(this.deletions.throughSeq(user.key))) {
-      const why = cell.again ? null : this.deletions.of(cell.item);
+    for (const block of user.waitingThrough(this.deletions.throughSeq(user.key))) {
+      const why = block.again ? null : this.deletions.of(block.entry);
       if (why === null) continue;
-      this.reject(cell, why, deletionTexts[why]);
+      this.reject(block, why, deletionTexts[why]);
       some = true;
     }
     // Entries without effect at the service need not be remembered.
-    if (some) for (const item of user.takeRejected()) this.retire(item);
+    if (some) for (const entry of user.takeRejected()) this.retire(entry);
   }
 
   // ── After a change ──────────────────────────────────────────────────────────────────────────────────────────
 
   /** Removes entries that are done, and enqueues the user when blocks wait. */
-  settle(user: User, nowMs: number): void {
+  update(user: User, nowMs: number): void {
     if (this.deletions.any) this.deleteEntry(user);
     this.forget(user);
     // A user in a bisection is still referenced there; a second object for the same user could be sent at the
@@ -252,22 +256,22 @@ export class PendingUsers {
   private forget(user: User): void {
     // While older rows are only in the store, ended entries stay: they cover those, or must be sent again after them.
     const throughSeq = this.readAhead.older.completeThroughSeq(user);
-    for (const item of user.takeRetired(throughSeq)) this.retire(item);
-    for (const item of user.takeClosed()) {
-      if (item.row !== 'waiting') continue;
+    for (const entry of user.takeRetired(throughSeq)) this.retire(entry);
+    for (const entry of user.takeClosed()) {
+      if (entry.row !== 'waiting') continue;
       // The entry has ended, but an older entry of this user has not, so the row stays. An entry without effect
       // goes: a resend after a crash must not include deleted blocks.
-      const mark = item.hadNoEffect ? 'remove' : 'repeat';
-      this.commitBuffer.mark(item.seq, mark);
-      item.row = mark === 'remove' ? null : 'repeat';
+      const mark = entry.hadNoEffect ? 'remove' : 'repeat';
+      this.commitBuffer.mark(entry.seq, mark);
+      entry.row = mark === 'remove' ? null : 'repeat';
     }
-    for (const item of user.takeCovered()) this.retire(item);
+    for (const entry of user.takeCovered()) this.retire(entry);
   }
 
-  private retire(item: Item): void {
-    this.readAhead.unloaded(laneOf(item.entry), item.further, item.seq);
-    this.queuedChars -= bodyChars(item.entry);
-    if (item.row !== null) this.commitBuffer.mark(item.seq, 'remove');
+  private retire(entry: PendingEntry): void {
+    this.readAhead.unloaded(laneOf(entry.checked), entry.further, entry.seq);
+    this.queuedChars -= bodyChars(entry.checked);
+    if (entry.row !== null) this.commitBuffer.mark(entry.seq, 'remove');
   }
 
   /** The warm-ups have changed: enqueues every user again. */
@@ -275,9 +279,9 @@ export class PendingUsers {
     for (const user of this.users.values()) this.readiness.enqueue(user, nowMs);
   }
 
-  /** A request with these cells was ambiguous and may run until `untilMs`. */
-  addAmbiguous(user: User, cells: readonly Cell[], untilMs: number): void {
-    user.ambiguousRequests().add(cells, untilMs);
+  /** A request with these blocks was ambiguous and may run until `untilMs`. */
+  addAmbiguous(user: User, blocks: readonly PendingBlock[], untilMs: number): void {
+    user.ambiguousRequests().add(blocks, untilMs);
     this.late.push(untilMs, user);
   }
 
@@ -296,7 +300,7 @@ export class PendingUsers {
       // For a user in flight this is done when its request ends.
       if (user.flight !== null) continue;
       user.clearAmbiguous(nowMs);
-      this.settle(user, nowMs);
+      this.update(user, nowMs);
     }
   }
 
@@ -314,13 +318,13 @@ export class PendingUsers {
   }
 }
 
-export function laneOf(entry: CheckedEntry): Lane {
-  return entry.removes ? 'removal' : 'add';
+export function laneOf(checked: CheckedEntry): Lane {
+  return checked.removes ? 'removal' : 'add';
 }
 
 /** Only when every known entry of the user is newer, so that this one is sent first. */
 function mayResend(user: User | undefined, seq: number): boolean {
   if (user === undefined) return true;
-  const isNext = user.items.length === 0 || user.items[0]!.seq > seq;
+  const isNext = user.entries.length === 0 || user.entries[0]!.seq > seq;
   return isNext && user.flight === null && user.ambiguous === null;
 }

@@ -20,7 +20,7 @@ interface LaneState {
   loaded: number;
   further: number;
   /** Epoch ms; every unread row was accepted at or after it, as far as known. */
-  nextTakenWallMs: number;
+  nextAppendedWallMs: number;
   /** Rows beyond the cursor that have ended while a page is being read, which may still have them. */
   endedWhileReading: Set<number>;
 }
@@ -66,7 +66,7 @@ export class ReadAhead {
       const state = this.states[lane];
       state.written = opened.lastSeq;
       state.unread = opened.lastSeq > 0;
-      state.nextTakenWallMs = opened.oldestTakenWallMs ?? Infinity;
+      state.nextAppendedWallMs = opened.oldestAppendedWallMs ?? Infinity;
     }
   }
 
@@ -74,7 +74,7 @@ export class ReadAhead {
    * Returns whether a new entry stays in memory; otherwise it goes to disk only. `further`: its user has
    * entries in memory.
    */
-  admits(lane: Lane, seq: number, further: boolean, takenWallMs = Infinity): boolean {
+  admits(lane: Lane, seq: number, further: boolean, appendedWallMs = Infinity): boolean {
     const state = this.states[lane];
     const room = further ? state.further < furtherPerMark * this.memoryMark : state.loaded < this.memoryMark;
     if (!state.unread && room) {
@@ -82,19 +82,19 @@ export class ReadAhead {
       this.loaded(lane, further);
       return true;
     }
-    this.wroteOnly(state, seq - 1, seq, takenWallMs);
+    this.wroteOnly(state, seq - 1, seq, appendedWallMs);
     return false;
   }
 
   /** Another instance appended every row up to `seq`, in either lane. */
-  appended(seq: number, takenWallMs: number): void {
-    for (const lane of lanes) this.wroteOnly(this.states[lane], this.tail, seq, takenWallMs);
+  appended(seq: number, appendedWallMs: number): void {
+    for (const lane of lanes) this.wroteOnly(this.states[lane], this.tail, seq, appendedWallMs);
   }
 
   /** Rows of a lane after the first number, up to the second, are only in the store. */
-  private wroteOnly(state: LaneState, afterSeq: number, throughSeq: number, takenWallMs: number): void {
+  private wroteOnly(state: LaneState, afterSeq: number, throughSeq: number, appendedWallMs: number): void {
     if (!state.unread) {
-      state.nextTakenWallMs = takenWallMs;
+      state.nextAppendedWallMs = appendedWallMs;
       state.cursor = Math.max(state.cursor, afterSeq);
     }
     state.unread = true;
@@ -144,10 +144,10 @@ export class ReadAhead {
   }
 
   /** Epoch ms; every unread row was accepted at or after it. Infinity when no row is unread. */
-  get unreadTakenWallMs(): number {
+  get unreadAppendedWallMs(): number {
     let wallMs = Infinity;
     for (const lane of lanes)
-      if (this.states[lane].unread) wallMs = Math.min(wallMs, this.states[lane].nextTakenWallMs);
+      if (this.states[lane].unread) wallMs = Math.min(wallMs, this.states[lane].nextAppendedWallMs);
     return wallMs;
   }
 
@@ -210,7 +210,7 @@ export class ReadAhead {
     state.endedWhileReading.clear();
     const last = read.rows.at(-1);
     state.cursor = read.full && last !== undefined ? last.seq : read.throughSeq;
-    if (last !== undefined) state.nextTakenWallMs = last.takenWallMs;
+    if (last !== undefined) state.nextAppendedWallMs = last.appendedWallMs;
     // Rows may have been written since the read was started.
     state.unread = read.full || state.written > read.throughSeq;
   }
@@ -224,7 +224,7 @@ function newLane(): LaneState {
     reading: false,
     loaded: 0,
     further: 0,
-    nextTakenWallMs: Infinity,
+    nextAppendedWallMs: Infinity,
     endedWhileReading: new Set(),
   };
 }

@@ -41,12 +41,12 @@ export class Readiness {
 
   /** When the first block of the user is no longer in a warm-up. */
   private oldEnoughAtMs(user: User, nowMs: number): number {
-    return this.warmUps.any ? user.freeAtMs((cell) => this.warmUps.untilMs(cell, nowMs)) : -Infinity;
+    return this.warmUps.any ? user.freeAtMs((block) => this.warmUps.untilMs(block, nowMs)) : -Infinity;
   }
 
   /** Tells which blocks wait for the warm-up of their segment; undefined when there are no warm-ups. */
   heldNow(nowMs: number): Held | undefined {
-    return this.warmUps.any ? (cell) => this.warmUps.untilMs(cell, nowMs) > nowMs : undefined;
+    return this.warmUps.any ? (block) => this.warmUps.untilMs(block, nowMs) > nowMs : undefined;
   }
 
   /**

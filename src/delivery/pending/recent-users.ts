@@ -23,7 +23,7 @@ interface Saved {
   readonly users: string | null;
 }
 
-type Moved = Pick<Row, 'userHash' | 'takenWallMs'>;
+type Moved = Pick<Row, 'userHash' | 'appendedWallMs'>;
 
 /**
  * Bloom filter with two bits for each user. Some users share both bits with others and count as recent: two in
@@ -83,17 +83,17 @@ export class RecentUsers {
 
   appendedMoved(rows: readonly Moved[]): void {
     this.moved ??= new Uint32Array(wordCount);
-    for (const { userHash, takenWallMs } of rows) {
+    for (const { userHash, appendedWallMs } of rows) {
       add(this.moved, userHash);
-      this.movedWallMs = Math.max(this.movedWallMs, takenWallMs);
+      this.movedWallMs = Math.max(this.movedWallMs, appendedWallMs);
     }
   }
 
   /** Whether no newer entry of the row's user can be in the queue. */
-  allows({ userHash, takenWallMs }: Moved): boolean {
-    if (takenWallMs <= this.unknownWallMs) return false;
-    if (takenWallMs > this.lastWallMs) return true;
-    return this.words !== null && takenWallMs > this.recordedWallMs && !has(this.words, userHash);
+  allows({ userHash, appendedWallMs }: Moved): boolean {
+    if (appendedWallMs <= this.unknownWallMs) return false;
+    if (appendedWallMs > this.lastWallMs) return true;
+    return this.words !== null && appendedWallMs > this.recordedWallMs && !has(this.words, userHash);
   }
 
   /** State for the next process, as JSON. */

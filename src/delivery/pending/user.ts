@@ -13,8 +13,8 @@
 
 import { AmbiguousRequests } from './ambiguous';
 import { Coalescing } from './coalescing';
-import { wake } from './item';
-import type { Cell, CellState, Item, ItemOwner } from './item';
+import { wake } from './pending-entry';
+import type { PendingBlock, PendingBlockState, PendingEntry, EntryOwner } from './pending-entry';
 import { nobody, WaitingBlocks, type Held, type Selection } from './waiting-blocks';
 
 /** Ready queue of an account, with the account's number of users. */
@@ -22,11 +22,11 @@ export interface ReadyQueue {
   readonly account: { size: number };
 }
 
-export class User implements ItemOwner {
+export class User implements EntryOwner {
   /** In the order of their sequence numbers. */
-  items: Item[] = empty;
-  /** Cells of the request in flight, or null. */
-  flight: readonly Cell[] | null = null;
+  entries: PendingEntry[] = empty;
+  /** Blocks of the request in flight, or null. */
+  flight: readonly PendingBlock[] | null = null;
   /** Monotonic ms before which the user is not sent (backoff). */
   notBeforeMs = 0;
   /** Monotonic ms of the delay that was scheduled last. */
@@ -48,7 +48,7 @@ export class User implements ItemOwner {
   unended = 0;
   /** Null while the user has only ever had one block. */
   private order: { readonly coalescing: Coalescing; readonly waiting: WaitingBlocks } | null = null;
-  private closed: Item[] = empty;
+  private closed: PendingEntry[] = empty;
 
   constructor(
     readonly key: string,
@@ -58,67 +58,67 @@ export class User implements ItemOwner {
   // ── Entries come and go ─────────────────────────────────────────────────────────────────────────────────────
 
   /** Inserts an entry by sequence number; rows read from disk may be older than entries in memory. */
-  add(item: Item): void {
-    const { items } = this;
-    const last = items.at(-1);
-    const isLast = last === undefined || last.seq <= item.seq;
-    if (isLast) this.items = withOneMore(items, item);
-    else items.splice(placeIn(items, item.seq), 0, item);
-    item.owner = this;
-    if (item.unended > 0) this.unended += 1;
-    for (const cell of item.cells) if (cell.state === 'waiting') this.count(cell, 1);
+  add(entry: PendingEntry): void {
+    const { entries } = this;
+    const last = entries.at(-1);
+    const isLast = last === undefined || last.seq <= entry.seq;
+    if (isLast) this.entries = withOneMore(entries, entry);
+    else entries.splice(placeIn(entries, entry.seq), 0, entry);
+    entry.owner = this;
+    if (entry.unended > 0) this.unended += 1;
+    for (const block of entry.blocks) if (block.state === 'waiting') this.count(block, 1);
     if (this.order !== null) {
-      this.link(item);
-      if (!isLast || item.open === 0) this.order.coalescing.disturb();
-    } else if (this.items.length > 1 || item.cells.length > 1) {
+      this.link(entry);
+      if (!isLast || entry.open === 0) this.order.coalescing.disturb();
+    } else if (this.entries.length > 1 || entry.blocks.length > 1) {
       this.order = { coalescing: new Coalescing(), waiting: new WaitingBlocks() };
-      for (const each of this.items) this.link(each);
+      for (const each of this.entries) this.link(each);
     }
   }
 
-  private link(item: Item): void {
+  private link(entry: PendingEntry): void {
     const { coalescing, waiting } = this.order!;
-    for (const cell of item.cells) {
-      if (cell.rejected) continue;
-      coalescing.link(cell);
-      if (cell.state === 'waiting') waiting.add(cell);
+    for (const block of entry.blocks) {
+      if (block.rejected) continue;
+      coalescing.link(block);
+      if (block.state === 'waiting') waiting.add(block);
     }
   }
 
   has(seq: number): boolean {
-    return this.items[placeIn(this.items, seq) - 1]?.seq === seq;
+    return this.entries[placeIn(this.entries, seq) - 1]?.seq === seq;
   }
 
   /** Removes the entry that was added last and undoes its effects. Returns false when it is already removed. */
-  undoAdd(item: Item): boolean {
-    if (this.items.at(-1) !== item) return false;
-    for (const cell of item.cells.toReversed()) {
-      const { absorbed } = cell;
-      cell.absorbed = null;
+  undoAdd(entry: PendingEntry): boolean {
+    if (this.entries.at(-1) !== entry) return false;
+    for (const block of entry.blocks.toReversed()) {
+      const { absorbed } = block;
+      block.absorbed = null;
       // Ends the block without a report.
-      cell.rejected = true;
-      cell.state = 'ended';
+      block.rejected = true;
+      block.state = 'ended';
       const newest = absorbed?.pop();
       if (newest === undefined) continue;
       newest.absorbed = absorbed!.length > 0 ? absorbed! : null;
       newest.state = 'waiting';
     }
-    this.items.pop();
-    item.owner = null;
+    this.entries.pop();
+    entry.owner = null;
     return true;
   }
 
   /** Removes and returns the settled entries before the first open one, up to a sequence number. */
-  takeRetired(throughSeq = Infinity): readonly Item[] {
-    const { items } = this;
+  takeRetired(throughSeq = Infinity): readonly PendingEntry[] {
+    const { entries } = this;
     let count = 0;
-    while (count < items.length && items[count]!.seq <= throughSeq && items[count]!.settled) count += 1;
+    while (count < entries.length && entries[count]!.seq <= throughSeq && entries[count]!.done) count += 1;
     if (count === 0) return none;
-    const all = count === items.length;
-    const retired = all ? items : items.splice(0, count);
-    for (const item of retired) this.release(item);
+    const all = count === entries.length;
+    const retired = all ? entries : entries.splice(0, count);
+    for (const entry of retired) this.release(entry);
     if (!all) return retired;
-    this.items = empty;
+    this.entries = empty;
     this.order?.waiting.clear();
     this.order = null;
     this.closed = empty;
@@ -127,79 +127,79 @@ export class User implements ItemOwner {
   }
 
   /** Removes and returns covered entries at any position. Searches only when there are many entries. */
-  takeCovered(): readonly Item[] {
+  takeCovered(): readonly PendingEntry[] {
     const coalescing = this.order?.coalescing;
-    if (coalescing === undefined || this.items.length < coalescing.coveredFrom) return none;
-    const kept: Item[] = [];
-    const covered: Item[] = [];
-    for (const item of this.items) (item.settled && coalescing.covers(item) ? covered : kept).push(item);
-    this.items = kept;
+    if (coalescing === undefined || this.entries.length < coalescing.coveredFrom) return none;
+    const kept: PendingEntry[] = [];
+    const covered: PendingEntry[] = [];
+    for (const entry of this.entries) (entry.done && coalescing.covers(entry) ? covered : kept).push(entry);
+    this.entries = kept;
     coalescing.searched(kept.length);
-    for (const item of covered) this.release(item);
+    for (const entry of covered) this.release(entry);
     return covered;
   }
 
   /** Removes and returns entries that changed nothing at the service, at any position. */
-  takeRejected(): readonly Item[] {
-    const rejected = this.items.filter((item) => item.open === 0 && item.allRejected);
+  takeRejected(): readonly PendingEntry[] {
+    const rejected = this.entries.filter((entry) => entry.open === 0 && entry.allRejected);
     if (rejected.length === 0) return none;
-    this.items = this.items.filter((item) => item.open > 0 || !item.allRejected);
-    for (const item of rejected) this.release(item);
+    this.entries = this.entries.filter((entry) => entry.open > 0 || !entry.allRejected);
+    for (const entry of rejected) this.release(entry);
     return rejected;
   }
 
-  private release(item: Item): void {
-    item.owner = null;
-    if (this.order !== null) for (const cell of item.cells) this.order.coalescing.unlink(cell);
+  private release(entry: PendingEntry): void {
+    entry.owner = null;
+    if (this.order !== null) for (const block of entry.blocks) this.order.coalescing.unlink(block);
   }
 
   /** Entries that have ended since the last call and are still held. */
-  takeClosed(): readonly Item[] {
+  takeClosed(): readonly PendingEntry[] {
     if (this.closed.length === 0) return none;
-    const closed = this.closed.filter((item) => item.owner === this);
+    const closed = this.closed.filter((entry) => entry.owner === this);
     this.closed = empty;
     return closed;
   }
 
-  itemClosed(item: Item): void {
-    this.closed = withOneMore(this.closed, item);
+  entryClosed(entry: PendingEntry): void {
+    this.closed = withOneMore(this.closed, entry);
   }
 
   // ── Blocks change ───────────────────────────────────────────────────────────────────────────────────────────
 
-  cellChanged(cell: Cell, before: CellState): void {
-    if (before === 'ended' && cell.item.unended === 1) this.unended += 1;
-    if (cell.state === 'ended' && cell.item.unended === 0) this.unended -= 1;
+  blockChanged(block: PendingBlock, before: PendingBlockState): void {
+    if (before === 'ended' && block.entry.unended === 1) this.unended += 1;
+    if (block.state === 'ended' && block.entry.unended === 0) this.unended -= 1;
     if (before === 'waiting') {
-      this.count(cell, -1);
-      cell.queue?.left();
+      this.count(block, -1);
+      block.queue?.left();
     }
-    if (cell.state === 'waiting') {
-      this.count(cell, 1);
-      this.waitsAgain(cell, before);
-    } else if (cell.state === 'ended') {
-      if (cell.rejected) this.order?.coalescing.unlinkRejected(cell);
-      else this.order?.coalescing.change(cell);
+    if (block.state === 'waiting') {
+      this.count(block, 1);
+      this.waitsAgain(block, before);
+    } else if (block.state === 'ended') {
+      if (block.rejected) this.order?.coalescing.unlinkRejected(block);
+      else this.order?.coalescing.change(block);
     }
   }
 
-  private count(cell: Cell, by: 1 | -1): void {
+  private count(block: PendingBlock, by: 1 | -1): void {
     this.waiting += by;
-    if (cell.item.entry.removes) this.removing += by;
+    if (block.entry.checked.removes) this.removing += by;
   }
 
-  private waitsAgain(cell: Cell, before: CellState): void {
+  private waitsAgain(block: PendingBlock, before: PendingBlockState): void {
     if (this.order === null) return;
     const { coalescing, waiting } = this.order;
     // A block that returns from a request is no newer than before, and no newer block was sent meanwhile.
     if (before !== 'inFlight') coalescing.disturb();
-    if (cell.segment === null) coalescing.link(cell);
-    else coalescing.change(cell);
-    waiting.add(cell);
+    if (block.segment === null) coalescing.link(block);
+    else coalescing.change(block);
+    waiting.add(block);
   }
 
-  cellDue(cell: Cell): void {
-    this.ambiguous?.due.push(cell);
+  blockDue(block: PendingBlock): void {
+    this.ambiguous?.due.push(block);
   }
 
   /** Whether a removal waits. */
@@ -213,10 +213,10 @@ export class User implements ItemOwner {
 
   /**
    * Lets newer blocks absorb older waiting ones, and wakes ended blocks that an older block of the other kind
-   * would undo. Returns the cells that ended because a newer block had already ended. Does nothing while a
+   * would undo. Returns the blocks that ended because a newer block had already ended. Does nothing while a
    * request is in flight, because its blocks may have to wait again.
    */
-  merge(): readonly Cell[] {
+  merge(): readonly PendingBlock[] {
     return this.flight !== null || this.order === null ? none : this.order.coalescing.merge();
   }
 
@@ -235,39 +235,39 @@ export class User implements ItemOwner {
     nowMonoMs: number,
     held: Held = nobody,
   ): Selection | null {
-    const only = this.onlyCell();
+    const only = this.onlyBlock();
     if (only !== null) {
-      const account = only.state === 'waiting' && !held(only) ? login(only.item.source.account) : null;
-      return account === null ? null : { cells: [only], account };
+      const account = only.state === 'waiting' && !held(only) ? login(only.entry.source.account) : null;
+      return account === null ? null : { blocks: [only], account };
     }
     return this.order?.waiting.select(Math.min(limit, this.blockLimit), login, nowMonoMs, held) ?? null;
   }
 
   /** Accounts of the blocks that the next request may take; at least one if the user `waits`. */
   nextAccounts(held: Held = nobody): readonly string[] {
-    const only = this.onlyCell();
-    if (only !== null) return [only.item.source.account];
+    const only = this.onlyBlock();
+    if (only !== null) return [only.entry.source.account];
     return this.order?.waiting.nextAccounts(held) ?? none;
   }
 
   /** The only block of the user, if there is just one (the usual case). */
-  private onlyCell(): Cell | null {
-    const { items } = this;
-    if (items.length !== 1) return null;
-    const { cells } = items[0]!;
-    return cells.length === 1 ? cells[0]! : null;
+  private onlyBlock(): PendingBlock | null {
+    const { entries } = this;
+    if (entries.length !== 1) return null;
+    const { blocks } = entries[0]!;
+    return blocks.length === 1 ? blocks[0]! : null;
   }
 
   /** Minimum of `until` over the blocks that may be sent next. Needs at least one waiting block. */
-  freeAtMs(until: (cell: Cell) => number): number {
-    const only = this.onlyCell();
+  freeAtMs(until: (block: PendingBlock) => number): number {
+    const only = this.onlyBlock();
     return only !== null ? until(only) : this.order!.waiting.freeAtMs(until);
   }
 
   /** Waiting blocks of the entries up to a sequence number. */
-  waitingThrough(seq: number): readonly Cell[] {
-    const only = this.onlyCell();
-    if (only !== null) return only.state === 'waiting' && only.item.seq <= seq ? [only] : none;
+  waitingThrough(seq: number): readonly PendingBlock[] {
+    const only = this.onlyBlock();
+    if (only !== null) return only.state === 'waiting' && only.entry.seq <= seq ? [only] : none;
     return this.order?.waiting.through(seq) ?? none;
   }
 
@@ -283,12 +283,12 @@ export class User implements ItemOwner {
     const { ambiguous } = this;
     if (ambiguous === null || ambiguous.untilMs > nowMs) return;
     this.ambiguous = null;
-    for (const cell of ambiguous.due) if (cell.due && cell.item.owner === this) wake(cell);
+    for (const block of ambiguous.due) if (block.due && block.entry.owner === this) wake(block);
   }
 
   /** Whether no state of this user is left. */
   get idle(): boolean {
-    return this.items.length === 0 && this.flight === null && this.ambiguous === null;
+    return this.entries.length === 0 && this.flight === null && this.ambiguous === null;
   }
 }
 
@@ -303,12 +303,12 @@ function withOneMore<T>(list: T[], one: T): T[] {
 }
 
 /** Index of the first entry with a sequence number above `seq`. */
-function placeIn(items: readonly Item[], seq: number): number {
+function placeIn(entries: readonly PendingEntry[], seq: number): number {
   let low = 0;
-  let high = items.length;
+  let high = entries.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (items[middle]!.seq > seq) high = middle;
+    if (entries[middle]!.seq > seq) high = middle;
     else low = middle + 1;
   }
   return low;

@@ -1,16 +1,16 @@
 // Waiting blocks of one user, in lists by account and sort, and which of them may be sent next.
 
-import { inOrder, sentExpiration, type Cell } from './item';
+import { inOrder, sentExpiration, type PendingBlock } from './pending-entry';
 import { PendingBlocks } from './pending-blocks';
 
 /** Blocks for one user in one request. */
 export interface Selection {
-  readonly cells: readonly Cell[];
+  readonly blocks: readonly PendingBlock[];
   readonly account: string;
 }
 
 /** Tells whether a block must wait although no other block of its user is in the way. */
-export type Held = (cell: Cell) => boolean;
+export type Held = (block: PendingBlock) => boolean;
 
 export const nobody: Held = () => false;
 
@@ -19,7 +19,7 @@ interface Run {
   /** The lists that hold them, in the order of their first blocks. */
   readonly queues: readonly PendingBlocks[];
   /** The first block after the run. */
-  readonly end: Cell | null;
+  readonly end: PendingBlock | null;
 }
 
 /** When more blocks wait than a request takes, candidates are this many times the limit. */
@@ -28,13 +28,13 @@ const lookAhead = 2;
 export class WaitingBlocks {
   private readonly queues: PendingBlocks[] = [];
 
-  add(cell: Cell): void {
-    this.queueOf(cell).add(cell);
+  add(block: PendingBlock): void {
+    this.queueOf(block).add(block);
   }
 
-  private queueOf({ item, block, refusedAtMs }: Cell): PendingBlocks {
-    const { account } = item.source;
-    const removes = block.expiration === -1;
+  private queueOf({ entry, segBlock, refusedAtMs }: PendingBlock): PendingBlocks {
+    const { account } = entry.source;
+    const removes = segBlock.expiration === -1;
     const refused = refusedAtMs < Infinity;
     for (const queue of this.queues) {
       const { sort } = queue;
@@ -59,26 +59,26 @@ export class WaitingBlocks {
     const { queues, end } = this.firstRun();
     const holds = this.holdsNow(held, end);
     let account: string | null = null;
-    let cells: Cell[] = [];
+    let blocks: PendingBlock[] = [];
     for (const queue of queues) {
       const its = login(queue.sort.account);
       if (its === null || its !== (account ?? its)) continue;
       const found = candidates(queue, end, holds, most);
       if (found.length === 0) continue;
       account = its;
-      cells = cells.length === 0 ? found : [...cells, ...found].sort(inOrder);
+      blocks = blocks.length === 0 ? found : [...blocks, ...found].sort(inOrder);
     }
     if (account === null) return null;
-    if (cells.length > most) {
+    if (blocks.length > most) {
       // Blocks that were not refused go first, so that a refused block does not delay them.
-      const places: Cell[][] = [[], [], [], []];
-      for (const cell of cells) {
-        const removes = sentExpiration(cell, nowMonoMs) === -1;
-        places[(cell.refusedAtMs < Infinity ? 2 : 0) + (removes ? 0 : 1)]!.push(cell);
+      const places: PendingBlock[][] = [[], [], [], []];
+      for (const block of blocks) {
+        const removes = sentExpiration(block, nowMonoMs) === -1;
+        places[(block.refusedAtMs < Infinity ? 2 : 0) + (removes ? 0 : 1)]!.push(block);
       }
-      cells = places.flat().slice(0, most);
+      blocks = places.flat().slice(0, most);
     }
-    return { cells, account };
+    return { blocks, account };
   }
 
   /** Accounts of the blocks that the next request may take. */
@@ -90,13 +90,13 @@ export class WaitingBlocks {
   }
 
   /** Minimum of `until` over the blocks that may be sent next. Needs at least one waiting block. */
-  freeAtMs(until: (cell: Cell) => number): number {
+  freeAtMs(until: (block: PendingBlock) => number): number {
     const { queues, end } = this.firstRun();
     if (this.removalBehind(end)) return -Infinity;
     let freeAtMs = Infinity;
     for (const queue of queues) {
-      for (const cell of queue.before(end)) {
-        freeAtMs = Math.min(freeAtMs, until(cell));
+      for (const block of queue.before(end)) {
+        freeAtMs = Math.min(freeAtMs, until(block));
         if (freeAtMs === -Infinity) return freeAtMs;
       }
     }
@@ -107,7 +107,7 @@ export class WaitingBlocks {
     const waiting = this.queues.filter(({ first }) => first !== null);
     if (waiting.length > 1) waiting.sort((a, b) => inOrder(a.first!, b.first!));
     const kind = waiting[0]?.first?.segment?.kind;
-    let end: Cell | null = null;
+    let end: PendingBlock | null = null;
     for (const queue of waiting) {
       const { first } = queue;
       const other = first!.segment!.kind === kind ? queue.firstOfAnotherKind : first;
@@ -116,7 +116,7 @@ export class WaitingBlocks {
     return { queues: waiting.filter(({ first }) => end === null || inOrder(first!, end) < 0), end };
   }
 
-  private holdsNow(held: Held, end: Cell | null): Held {
+  private holdsNow(held: Held, end: PendingBlock | null): Held {
     return held !== nobody && this.removalBehind(end) ? nobody : held;
   }
 
@@ -124,30 +124,35 @@ export class WaitingBlocks {
    * Whether a removal waits behind blocks of another kind. It may concern the same segment as a held add, so it
    * cannot overtake that add, and it must not wait for the warm-up.
    */
-  private removalBehind(end: Cell | null): boolean {
+  private removalBehind(end: PendingBlock | null): boolean {
     if (end === null) return false;
     return this.queues.some(({ sort, last }) => sort.removes && last !== null && inOrder(last, end) >= 0);
   }
 
   /** Blocks of the entries up to a sequence number. */
-  through(seq: number): readonly Cell[] {
-    const cells: Cell[] = [];
+  through(seq: number): readonly PendingBlock[] {
+    const blocks: PendingBlock[] = [];
     for (const queue of this.queues) {
-      for (const cell of queue.before(null)) {
-        if (cell.item.seq > seq) break;
-        cells.push(cell);
+      for (const block of queue.before(null)) {
+        if (block.entry.seq > seq) break;
+        blocks.push(block);
       }
     }
-    return cells;
+    return blocks;
   }
 }
 
 /** Blocks of a list that may be sent next; at most `most * lookAhead` of them. */
-function candidates(queue: PendingBlocks, end: Cell | null, held: Held, most: number): Cell[] {
-  const found: Cell[] = [];
-  for (const cell of queue.before(end)) {
-    if (held(cell)) continue;
-    found.push(cell);
+function candidates(
+  queue: PendingBlocks,
+  end: PendingBlock | null,
+  held: Held,
+  most: number,
+): PendingBlock[] {
+  const found: PendingBlock[] = [];
+  for (const block of queue.before(end)) {
+    if (held(block)) continue;
+    found.push(block);
     if (found.length >= most * lookAhead) break;
   }
   return found;

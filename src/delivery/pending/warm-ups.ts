@@ -2,7 +2,7 @@
 
 import type { QueueStore } from '../../queue/store';
 import type { Clock } from '../../clock';
-import { sentExpiration, type Cell } from './item';
+import { sentExpiration, type PendingBlock } from './pending-entry';
 
 /** Part of the store: never change it. */
 const keptKey = 'new segments';
@@ -26,9 +26,9 @@ export class WarmUps {
   /**
    * Monotonic ms before which a block may not be sent; -Infinity if it may be sent now. A removal never waits.
    */
-  untilMs(cell: Cell, nowMs: number): number {
-    const untilMs = this.until.get(cell.block.key) ?? -Infinity;
-    return untilMs > nowMs && sentExpiration(cell, nowMs) !== -1 ? untilMs : -Infinity;
+  untilMs(block: PendingBlock, nowMs: number): number {
+    const untilMs = this.until.get(block.segBlock.key) ?? -Infinity;
+    return untilMs > nowMs && sentExpiration(block, nowMs) !== -1 ? untilMs : -Infinity;
   }
 
   /**

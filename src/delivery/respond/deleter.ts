@@ -176,7 +176,7 @@ export class Deleter {
     const { deletions, pendingUsers } = this.parts;
     request.before = deletions.purged;
     this.unmarkedSeq = deletions.purgeThrough(request.throughSeq);
-    for (const user of [...pendingUsers.all()]) pendingUsers.settle(user, nowMs);
+    for (const user of [...pendingUsers.all()]) pendingUsers.update(user, nowMs);
     this.purges.push(request);
   }
 
@@ -255,7 +255,7 @@ export class Deleter {
   private forgetErased(): void {
     const { deletions, pendingUsers } = this.parts;
     for (const [key, { throughSeq }] of deletions.erasing()) {
-      const first = pendingUsers.find(key)?.items[0];
+      const first = pendingUsers.find(key)?.entries[0];
       if (!this.isRead(key) || (first !== undefined && first.seq <= throughSeq)) continue;
       deletions.forget(key);
       this.unmarkedErasures = true;
@@ -289,7 +289,8 @@ function userKeyIn(body: string): string | null {
 /** Number of open entries in memory up to a sequence number. */
 function openUpTo(seq: number, users: Iterable<User>): number {
   let open = 0;
-  for (const { items } of users) for (const item of items) if (item.open > 0 && item.seq <= seq) open += 1;
+  for (const { entries } of users)
+    for (const entry of entries) if (entry.open > 0 && entry.seq <= seq) open += 1;
   return open;
 }
 

@@ -21,7 +21,7 @@
 
 import { createHash } from 'node:crypto';
 import { QueueError } from '../../queue/store';
-import type { Item } from '../pending/item';
+import type { PendingEntry } from '../pending/pending-entry';
 
 /** Why an entry was deleted; also the code of its rejection. */
 export type Deletion = 'purged' | 'erased';
@@ -124,17 +124,17 @@ export class Deletions {
   }
 
   /** Why an open entry is deleted, or null. */
-  of({ open, seq, entry }: Item): Deletion | null {
+  of({ open, seq, checked }: PendingEntry): Deletion | null {
     if (open === 0) return null;
-    const erasure = this.erasures.size === 0 ? undefined : this.erasures.get(entry.userKey);
+    const erasure = this.erasures.size === 0 ? undefined : this.erasures.get(checked.userKey);
     if (erasure !== undefined && seq <= erasure.throughSeq) return 'erased';
     return seq <= this.purgedThrough ? 'purged' : null;
   }
 
   /** Counts an entry that ended for this reason. */
-  ended({ entry }: Item, why: Deletion): void {
+  ended({ checked }: PendingEntry, why: Deletion): void {
     if (why === 'purged') this.purged += 1;
-    else this.erasures.get(entry.userKey)!.entries += 1;
+    else this.erasures.get(checked.userKey)!.entries += 1;
   }
 
   /** The erasures in progress. */

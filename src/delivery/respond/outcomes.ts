@@ -12,7 +12,7 @@ import type { Logins } from '../schedule/login';
 import type { PackedUser } from '../schedule/batch-builder';
 import type { Post, Settled } from '../schedule/post';
 import type { SentCounts, SentCountStore } from '../monitor/sent-counts';
-import type { Cell, Item } from '../pending/item';
+import type { PendingBlock, PendingEntry } from '../pending/pending-entry';
 import { mostWarnings } from '../pending-messages';
 import type { Unaccounted } from './unaccounted';
 import type { User } from '../pending/user';
@@ -41,7 +41,7 @@ export interface OutcomesParts {
 
 export class Outcomes {
   /** The block that was accepted last. */
-  private canary: Cell | null = null;
+  private canary: PendingBlock | null = null;
   /** Users accepted by whole second, for the status. */
   private rate = { second: 0, users: 0, before: 0 };
   /** Ambiguous requests in the order in which they ended, and until when each may run (monotonic ms). */
@@ -54,14 +54,14 @@ export class Outcomes {
     this.freeQuota(post, outcome, atMs);
     const outageEnded = this.parts.circuitBreaker.settled(
       post.sentMs,
-      outcome.kind === 'passing' || outcome.kind === 'notSent',
+      outcome.kind === 'retriable' || outcome.kind === 'notSent',
     );
     for (const { user } of post.users) user.flight = null;
     if (outcome.kind === 'accepted') this.accepted(post, outcome, atMs);
     else this.notAccepted(post, outcome, atMs);
     for (const { user } of post.users) {
       user.clearAmbiguous(atMs);
-      this.parts.pendingUsers.settle(user, atMs);
+      this.parts.pendingUsers.update(user, atMs);
     }
     // The service is back, so no user needs to wait for it.
     if (outageEnded) this.parts.pendingUsers.endWaits(atMs);
@@ -88,7 +88,7 @@ export class Outcomes {
 
   /** A user was erased and must not be sent again as the canary. */
   forgetCanary(userKeys: readonly string[]): void {
-    if (this.canary !== null && userKeys.includes(this.canary.item.entry.userKey)) this.canary = null;
+    if (this.canary !== null && userKeys.includes(this.canary.entry.checked.userKey)) this.canary = null;
   }
 
   /** Users accepted in the last whole second. */
@@ -98,7 +98,7 @@ export class Outcomes {
   }
 
   private freeQuota(post: Post, outcome: Settled, atMs: number): void {
-    const ambiguous = outcome.kind === 'passing' && outcome.ambiguous;
+    const ambiguous = outcome.kind === 'retriable' && outcome.ambiguous;
     if (ambiguous) {
       this.parts.commitBuffer.unknown(post.number, this.parts.clock.wallMs() + this.parts.lateMarginMs);
       this.ambiguous.push({ post: post.number, untilMs: atMs + this.parts.lateMarginMs });
@@ -138,7 +138,7 @@ export class Outcomes {
     this.countRate(post.users.length, nowMs);
     const sent = this.parts.sent.of(post.account, post.sentMs);
     const found = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
-    const remark = this.remarkOf(post, counts, found, nowMs);
+    const remark = this.warningOf(post, counts, found, nowMs);
     for (let index = 0; index < post.users.length; index += 1) {
       const verdict = found?.[index] ?? plainlyAccepted;
       this.acceptedUser(post.users[index]!, verdict, remark, post.sentMs, sent);
@@ -147,15 +147,15 @@ export class Outcomes {
   }
 
   /** Returns the remark for messages of a request that the service did not count completely, or null. */
-  private remarkOf(
+  private warningOf(
     post: Post,
     counts: RequestCounts,
     found: readonly EntryVerdict[] | null,
     nowMs: number,
   ): string | null {
-    const blocks = post.users.map(({ cells }) => cells.length);
-    const missing = uncounted(counts, blocks, found);
-    const sent = { users: blocks.length, segments: blocks.reduce((sum, some) => sum + some, 0) };
+    const perUser = post.users.map(({ blocks }) => blocks.length);
+    const missing = uncounted(counts, perUser, found);
+    const sent = { users: perUser.length, segments: perUser.reduce((sum, some) => sum + some, 0) };
     return this.parts.unaccounted.note(missing, sent, nowMs, this.parts.log);
   }
 
@@ -170,15 +170,15 @@ export class Outcomes {
       waitAgain(packed);
       return;
     }
-    const { user, cells } = packed;
+    const { user, blocks } = packed;
     if (verdict.kind !== 'rejected') sent.users += 1;
     user.failures = 0;
     const given = verdict.kind === 'accepted' ? verdict.warnings : [];
     const warnings = remark === null ? given : [...given, remark];
     const { blocksPerUser } = this.parts.scheduler.request;
     user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
-    for (let place = 0; place < cells.length; place += 1) {
-      const cell = cells[place]!;
+    for (let place = 0; place < blocks.length; place += 1) {
+      const block = blocks[place]!;
       const refusal =
         verdict.kind === 'rejected'
           ? verdict
@@ -186,30 +186,31 @@ export class Outcomes {
             ? verdict.blocks.get(place)
             : undefined;
       if (refusal !== undefined) {
-        this.parts.pendingUsers.reject(cell, refusal.code, refusal.message);
+        this.parts.pendingUsers.reject(block, refusal.code, refusal.message);
         continue;
       }
-      countBlock(sent, cell);
-      this.acceptedCell(user, cell, sentMs, warnings);
+      countBlock(sent, block);
+      this.acceptedBlock(user, block, sentMs, warnings);
     }
   }
 
-  private acceptedCell(user: User, cell: Cell, sentMs: number, warnings: readonly string[]): void {
-    if (warnings.length > 0) noteWarnings(cell.item, warnings);
+  private acceptedBlock(user: User, block: PendingBlock, sentMs: number, warnings: readonly string[]): void {
+    if (warnings.length > 0) noteWarnings(block.entry, warnings);
     // An ambiguous request may run after this one: then the block is sent again.
     const { ambiguous } = user;
-    if (ambiguous?.mayUndo(cell, sentMs) === true) cell.due = true;
+    if (ambiguous?.mayUndo(block, sentMs) === true) block.due = true;
     // The same for blocks that end with it: if the rest of this entry is deleted, they count on their own.
-    for (const older of cell.absorbed ?? []) if (ambiguous?.mayUndo(older, sentMs) === true) older.due = true;
-    this.parts.pendingUsers.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
-    this.canary = cell;
+    for (const older of block.absorbed ?? [])
+      if (ambiguous?.mayUndo(older, sentMs) === true) older.due = true;
+    this.parts.pendingUsers.end(block, block.sentExpired ? 'expired' : 'accepted', null);
+    this.canary = block;
   }
 
   /** The service may have counted the request, and counts it again when it is sent again. */
   private countAmbiguous(post: Post): void {
     const sent = this.parts.sent.of(post.account, post.sentMs);
     sent.ambiguousUsers += post.users.length;
-    for (const { cells } of post.users) sent.ambiguousBlocks += cells.length;
+    for (const { blocks } of post.users) sent.ambiguousBlocks += blocks.length;
   }
 
   private countRate(users: number, nowMs: number): void {
@@ -233,7 +234,7 @@ export class Outcomes {
       case 'rateLimited':
         // Already handled when the reply arrived.
         break;
-      case 'passing':
+      case 'retriable':
         this.failed(post, outcome, nowMs);
         break;
       case 'configuration':
@@ -273,13 +274,13 @@ export class Outcomes {
     this.parts.log('error', message);
   }
 
-  private failed(post: Post, outcome: Extract<PostOutcome, { kind: 'passing' }>, nowMs: number): void {
+  private failed(post: Post, outcome: Extract<PostOutcome, { kind: 'retriable' }>, nowMs: number): void {
     this.parts.circuitBreaker.failed(outcome, post.sentMs, nowMs);
-    for (const { user, cells } of post.users) {
+    for (const { user, blocks } of post.users) {
       user.failures += 1;
       user.notBeforeMs = nowMs + backoffMs(user.failures, this.parts.random);
       if (outcome.ambiguous)
-        this.parts.pendingUsers.addAmbiguous(user, cells, nowMs + this.parts.lateMarginMs);
+        this.parts.pendingUsers.addAmbiguous(user, blocks, nowMs + this.parts.lateMarginMs);
     }
   }
 
@@ -296,13 +297,13 @@ export class Outcomes {
    * is left.
    */
   private searchUser(
-    { user, cells }: PackedUser,
+    { user, blocks }: PackedUser,
     outcome: { code: string; message: string },
     nowMs: number,
   ): void {
-    const only = cells[0]!;
-    if (cells.length > 1) {
-      user.blockLimit = Math.ceil(cells.length / 2);
+    const only = blocks[0]!;
+    if (blocks.length > 1) {
+      user.blockLimit = Math.ceil(blocks.length / 2);
       this.parts.scheduler.bisection.push({ users: [user], probe: false });
     } else if (this.parts.circuitBreaker.acceptedSentMs >= only.refusedAtMs) {
       user.blockLimit = 1;
@@ -340,24 +341,24 @@ export class Outcomes {
 }
 
 /** Counts a block as it was sent: also a resend, and an expired add as a removal. */
-function countBlock(sent: SentCounts, { block, sentExpired }: Cell): void {
-  sent.block(block.key, sentExpired || block.expiration === -1);
+function countBlock(sent: SentCounts, { segBlock, sentExpired }: PendingBlock): void {
+  sent.block(segBlock.key, sentExpired || segBlock.expiration === -1);
 }
 
-function noteWarnings(item: Item, warnings: readonly string[]): void {
-  const { ending } = item;
+function noteWarnings(entry: PendingEntry, warnings: readonly string[]): void {
+  const { ending } = entry;
   ending.warnings = [...new Set([...(ending.warnings ?? []), ...warnings])].slice(0, mostWarnings);
 }
 
 /** Call before the blocks wait again, since their list depends on it. */
 function recordRefused({ users }: Post, nowMs: number): void {
-  for (const { cells } of users) {
-    for (const cell of cells) cell.refusedAtMs = Math.min(cell.refusedAtMs, nowMs);
+  for (const { blocks } of users) {
+    for (const block of blocks) block.refusedAtMs = Math.min(block.refusedAtMs, nowMs);
   }
 }
 
-function waitAgain({ cells }: PackedUser): void {
-  for (const cell of cells) if (cell.state === 'inFlight') cell.state = 'waiting';
+function waitAgain({ blocks }: PackedUser): void {
+  for (const block of blocks) if (block.state === 'inFlight') block.state = 'waiting';
 }
 
 function sentEntries(body: string): SentEntry[] {

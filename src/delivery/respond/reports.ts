@@ -14,7 +14,7 @@ import type { NodeListeners } from './node-listeners';
 import type { Deletion } from './deletions';
 import type { Clock } from '../../clock';
 import { Fifo } from '../pending/fifo';
-import type { Item } from '../pending/item';
+import type { PendingEntry } from '../pending/pending-entry';
 
 /** Counts of entries since the engine was opened; the ends and `waiting` add up to `taken`. */
 export interface Counters extends Record<EntryEnd, number> {
@@ -36,19 +36,19 @@ const reportsPerTurn = 500;
 export class Reports {
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
   /** Ended, to be reported once that is durable. */
-  private ended: Item[] = [];
+  private ended: PendingEntry[] = [];
   /** Durable, to be reported. */
-  private readonly toReport = new Fifo<Item>();
+  private readonly toReport = new Fifo<PendingEntry>();
   private reportingLater = false;
 
   constructor(
     private readonly clock: Pick<Clock, 'endOfTurn'>,
-    private readonly durable: (ended: readonly Item[]) => void,
-    private readonly report: (ended: readonly Item[]) => void,
+    private readonly durable: (ended: readonly PendingEntry[]) => void,
+    private readonly report: (ended: readonly PendingEntry[]) => void,
   ) {}
 
   /** The outcomes that the next `reportEnded` will report. */
-  get unreported(): readonly Item[] {
+  get unreported(): readonly PendingEntry[] {
     return this.ended;
   }
 
@@ -62,17 +62,17 @@ export class Reports {
     this.taken(-entries);
   }
 
-  entryEnded(item: Item): void {
+  entryEnded(entry: PendingEntry): void {
     this.counters.waiting -= 1;
-    this.counters[endOf(item.ending)] += 1;
-    this.ended.push(item);
+    this.counters[endOf(entry.ending)] += 1;
+    this.ended.push(entry);
   }
 
   /** Takes back `entryEnded`, because the entry was never durable. */
-  undoEntryEnded(item: Item): void {
+  undoEntryEnded(entry: PendingEntry): void {
     this.counters.waiting += 1;
-    this.counters[endOf(item.ending)] -= 1;
-    this.ended = this.ended.filter((other) => other !== item);
+    this.counters[endOf(entry.ending)] -= 1;
+    this.ended = this.ended.filter((other) => other !== entry);
   }
 
   /** Counts a row that cannot be read as rejected. */
@@ -87,7 +87,7 @@ export class Reports {
     const { ended } = this;
     this.ended = [];
     this.durable(ended);
-    for (const item of ended) this.toReport.push(item);
+    for (const entry of ended) this.toReport.push(entry);
     if (!this.reportingLater) this.reportSome();
   }
 
@@ -107,9 +107,9 @@ export class Reports {
   }
 
   private reportUpTo(count: number): void {
-    const items: Item[] = [];
-    while (items.length < count && this.toReport.size > 0) items.push(this.toReport.shift()!);
-    if (items.length > 0) this.report(items);
+    const entries: PendingEntry[] = [];
+    while (entries.length < count && this.toReport.size > 0) entries.push(this.toReport.shift()!);
+    if (entries.length > 0) this.report(entries);
   }
 }
 
@@ -119,7 +119,7 @@ export interface Outcome {
   readonly ending: Ending;
   readonly source: Pick<Source, 'node'>;
   /** Null for one that nobody is to see again. */
-  readonly entry: CheckedEntry | null;
+  readonly checked: CheckedEntry | null;
   /** Without one it is looked for by the number. */
   readonly pendingMessage: PendingMessage | null;
 }
@@ -133,14 +133,14 @@ export class Reporter {
   report(outcomes: Iterable<Outcome>): void {
     const late = new Map<string, Recovered[]>();
     for (const outcome of outcomes) {
-      const { seq, source, entry, ending } = outcome;
+      const { seq, source, checked, ending } = outcome;
       const { rejection } = ending;
       const pendingMessage = outcome.pendingMessage ?? this.pendingMessages.find(seq);
       if (pendingMessage?.isOpen === true) {
         this.pendingMessages.entryEnded(pendingMessage, seq, ending);
-      } else if (entry !== null && rejection?.code !== erasedCode && rejection?.code !== closedCode) {
+      } else if (checked !== null && rejection?.code !== erasedCode && rejection?.code !== closedCode) {
         const ofNode = late.get(source.node) ?? [];
-        ofNode.push({ entry, end: endOf(ending), rejection });
+        ofNode.push({ entry: checked, end: endOf(ending), rejection });
         late.set(source.node, ofNode);
       }
     }

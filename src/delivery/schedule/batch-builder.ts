@@ -3,12 +3,12 @@
 
 import { blockText, utf8Bytes } from '../../entry/serialise';
 import { documentedRequestLimits } from './request-limits';
-import { sentExpiration, type Cell } from '../pending/item';
+import { sentExpiration, type PendingBlock } from '../pending/pending-entry';
 import type { User } from '../pending/user';
 
 export interface PackedUser {
   readonly user: User;
-  readonly cells: readonly Cell[];
+  readonly blocks: readonly PendingBlock[];
 }
 
 const open = '{"rt_segment":[';
@@ -34,27 +34,27 @@ export class BatchBuilder {
   }
 
   /** Adds a user with as many of the blocks as fit. Returns their number; 0 when none fits. */
-  add(user: User, wanted: readonly Cell[]): number {
+  add(user: User, wanted: readonly PendingBlock[]): number {
     const fitting = this.fit(wanted);
     if (fitting === 0) return 0;
-    const cells = fitting === wanted.length ? wanted : wanted.slice(0, fitting);
-    const { userHead, userHeadBytes } = cells[cells.length - 1]!.item.entry;
+    const blocks = fitting === wanted.length ? wanted : wanted.slice(0, fitting);
+    const { userHead, userHeadBytes } = blocks[blocks.length - 1]!.entry.checked;
     const { parts } = this;
     if (this.users.length > 0) parts.push(',');
     parts.push(userHead);
     let bytes = userHeadBytes + close.length + (this.users.length === 0 ? 0 : 1);
-    for (let i = 0; i < cells.length; i += 1) {
-      const cell = cells[i]!;
-      const { head, headBytes, expiration, text } = cell.block;
-      const minutes = sentExpiration(cell, this.nowMonoMs);
-      cell.sentExpired = minutes === -1 && expiration !== -1;
+    for (let i = 0; i < blocks.length; i += 1) {
+      const block = blocks[i]!;
+      const { head, headBytes, expiration, text } = block.segBlock;
+      const minutes = sentExpiration(block, this.nowMonoMs);
+      block.sentExpired = minutes === -1 && expiration !== -1;
       if (i > 0) parts.push(',');
       parts.push(minutes === expiration ? text : blockText(head, minutes));
       bytes += headBytes + slotBytes(minutes) + (i === 0 ? 0 : 1);
     }
     parts.push(close);
     this.bytes += bytes;
-    this.users.push({ user, cells });
+    this.users.push({ user, blocks });
     return fitting;
   }
 
@@ -69,17 +69,17 @@ export class BatchBuilder {
     return body;
   }
 
-  /** How many of the first cells fit into the remaining bytes. */
-  private fit(cells: readonly Cell[]): number {
+  /** How many of the first blocks fit into the remaining bytes. */
+  private fit(blocks: readonly PendingBlock[]): number {
     let left = this.limitBytes - 1 - this.bytes - close.length - (this.users.length === 0 ? 0 : 1);
     let headBytes = 0;
-    for (let i = 0; i < cells.length; i += 1) {
-      const cell = cells[i]!;
-      headBytes = Math.max(headBytes, cell.item.entry.userHeadBytes);
-      left -= cell.block.headBytes + slotBytes(sentExpiration(cell, this.nowMonoMs)) + (i === 0 ? 0 : 1);
+    for (let i = 0; i < blocks.length; i += 1) {
+      const block = blocks[i]!;
+      headBytes = Math.max(headBytes, block.entry.checked.userHeadBytes);
+      left -= block.segBlock.headBytes + slotBytes(sentExpiration(block, this.nowMonoMs)) + (i === 0 ? 0 : 1);
       if (left < headBytes) return i;
     }
-    return cells.length;
+    return blocks.length;
   }
 }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../../clock';
 import type { PendingUsers } from '../pending/pending-users';
 import type { CircuitBreaker } from './circuit-breaker';
 import { Bisection, type Group } from './bisection';
-import type { Cell } from '../pending/item';
+import type { PendingBlock } from '../pending/pending-entry';
 import { RateLimiter, type Limits } from './rate-limiter';
 import type { Logins } from './login';
 import { BatchBuilder } from './batch-builder';
@@ -79,12 +79,12 @@ export class Scheduler {
     this.circuitBreaker.cancelled();
     this.rateLimiter.cancel(post.permit);
     if (post.search !== null) this.bisection.quota.cancel(post.search.permit);
-    for (const { user, cells } of post.users) {
-      for (const cell of cells) if (cell.state === 'inFlight') cell.state = 'waiting';
+    for (const { user, blocks } of post.users) {
+      for (const block of blocks) if (block.state === 'inFlight') block.state = 'waiting';
       user.flight = null;
     }
     this.searchAgain(post, nowMs);
-    for (const { user } of post.users) this.pendingUsers.settle(user, nowMs);
+    for (const { user } of post.users) this.pendingUsers.update(user, nowMs);
   }
 
   /** A request of a bisection had no conclusive outcome: repeats it. */
@@ -97,7 +97,7 @@ export class Scheduler {
 
   leaveSearch(user: User, nowMs: number): void {
     user.inBisection = false;
-    this.pendingUsers.settle(user, nowMs);
+    this.pendingUsers.update(user, nowMs);
   }
 
   /** Monotonic ms at which the passing of time alone lets a request be sent, or Infinity. */
@@ -151,9 +151,9 @@ export class Scheduler {
       account ??= selection.account;
       const isFull = batchBuilder.size >= this.request.usersPerPost;
       if (isFull || selection.account !== account) left.push(user);
-      else if (batchBuilder.add(user, selection.cells) === 0) {
+      else if (batchBuilder.add(user, selection.blocks) === 0) {
         if (batchBuilder.size > 0) left.push(user);
-        else this.rejectTooLarge(user, selection.cells[0]!, nowMs);
+        else this.rejectTooLarge(user, selection.blocks[0]!, nowMs);
       }
     }
     if (left.length > 0) this.bisection.push({ users: left, probe: false });
@@ -221,24 +221,24 @@ export class Scheduler {
       if (user.flight !== null || user.inBisection) continue;
       this.pendingUsers.merge(user);
       const selection = this.select(user, nowMs);
-      if (selection === null) this.pendingUsers.settle(user, nowMs);
+      if (selection === null) this.pendingUsers.update(user, nowMs);
       else if (selection.account !== account) ready.put(user, selection.account);
-      else if (batchBuilder.add(user, selection.cells) === 0) {
+      else if (batchBuilder.add(user, selection.blocks) === 0) {
         if (batchBuilder.size > 0) {
           ready.putBack(user, account);
           break;
         }
-        this.rejectTooLarge(user, selection.cells[0]!, nowMs);
+        this.rejectTooLarge(user, selection.blocks[0]!, nowMs);
       }
     }
     return batchBuilder;
   }
 
   /** A block accepted under a higher limit does not fit into any request. */
-  private rejectTooLarge(user: User, cell: Cell, nowMs: number): void {
+  private rejectTooLarge(user: User, block: PendingBlock, nowMs: number): void {
     const { maxBodyBytes } = this.request;
     const text = `This block is too large for any request, which has less than ${maxBodyBytes} bytes.`;
-    this.pendingUsers.reject(cell, 'too_large', text);
+    this.pendingUsers.reject(block, 'too_large', text);
     this.leaveSearch(user, nowMs);
   }
 
@@ -278,9 +278,9 @@ export class Scheduler {
 
   private makePost(batchBuilder: BatchBuilder, account: string, group: Group | null): Post {
     const { users } = batchBuilder;
-    for (const { user, cells } of users) {
-      user.flight = cells;
-      for (const cell of cells) cell.state = 'inFlight';
+    for (const { user, blocks } of users) {
+      user.flight = blocks;
+      for (const block of blocks) block.state = 'inFlight';
     }
     return {
       number: ++this.lastPost,

@@ -42,7 +42,7 @@ export class LocalBuffer {
   waiting = 0;
   bodyChars = 0;
   /** Epoch ms before which nothing that waits here was taken, as far as is known; Infinity when nothing waits. */
-  oldestTakenWallMs = Infinity;
+  oldestAppendedWallMs = Infinity;
   private lastSeq = 0;
   private stream = '';
   private doubt: DoubtfulRows | null = null;
@@ -73,8 +73,8 @@ export class LocalBuffer {
 
   private async openOnce(): Promise<void> {
     const { store } = this;
-    const { lastSeq, waiting, bodyChars, oldestTakenWallMs } = await store.open();
-    this.oldestTakenWallMs = oldestTakenWallMs ?? Infinity;
+    const { lastSeq, waiting, bodyChars, oldestAppendedWallMs } = await store.open();
+    this.oldestAppendedWallMs = oldestAppendedWallMs ?? Infinity;
     try {
       this.lastSeq = lastSeq;
       this.waiting = waiting;
@@ -110,7 +110,7 @@ export class LocalBuffer {
     await store.commit({ append });
     if (doubtful !== null) this.doubt = doubtful;
     this.lastSeq = lastSeq;
-    this.oldestTakenWallMs = Math.min(this.oldestTakenWallMs, rows[0]?.takenWallMs ?? Infinity);
+    this.oldestAppendedWallMs = Math.min(this.oldestAppendedWallMs, rows[0]?.appendedWallMs ?? Infinity);
     this.waiting += rows.length;
     this.bodyChars += charsOf(rows);
   }
@@ -181,16 +181,16 @@ export class LocalBuffer {
 
   private async removeHandedOver(rows: readonly Row[]): Promise<void> {
     await this.remove(rows);
-    const { seq, takenWallMs } = rows.at(-1)!;
+    const { seq, appendedWallMs } = rows.at(-1)!;
     this.handedOverSeq = Math.max(this.handedOverSeq ?? 0, seq);
-    if (this.waiting > 0) this.oldestTakenWallMs = takenWallMs;
+    if (this.waiting > 0) this.oldestAppendedWallMs = appendedWallMs;
   }
 
   private async remove(rows: readonly Row[]): Promise<void> {
     await this.store.commit({ remove: rows.map(({ seq }) => seq) });
     this.waiting -= rows.length;
     this.bodyChars -= charsOf(rows);
-    if (this.waiting === 0) this.oldestTakenWallMs = Infinity;
+    if (this.waiting === 0) this.oldestAppendedWallMs = Infinity;
   }
 
   // ── Discarding ────────────────────────────────────────────────────────────────────────────────────────
@@ -209,7 +209,7 @@ export class LocalBuffer {
         const last = rows.at(-1);
         if (last === undefined) return;
         await this.discard(
-          rows.filter((row) => row.takenWallMs <= takenUntilMs),
+          rows.filter((row) => row.appendedWallMs <= takenUntilMs),
           gone,
         );
         after = last.seq;
@@ -231,7 +231,7 @@ export class LocalBuffer {
         for (let afterSeq = this.handedOverSeq ?? 0; afterSeq < throughSeq;) {
           const rows = (await this.store.rowsOfUsers([{ userHash, afterSeq, throughSeq }], rowsPerBatch))[0]!;
           await this.discard(
-            rows.filter((row) => row.takenWallMs <= takenUntilMs && isBodyOf(userKeys, row.body)),
+            rows.filter((row) => row.appendedWallMs <= takenUntilMs && isBodyOf(userKeys, row.body)),
             gone,
           );
           afterSeq = rows.length < rowsPerBatch ? throughSeq : rows.at(-1)!.seq;
@@ -265,8 +265,8 @@ export class LocalBuffer {
   }
 }
 
-function sharedRow({ lane, userHash, source, eventWallMs, takenWallMs, body }: Row): SharedRow {
-  return { lane, userHash, source, eventWallMs, takenWallMs, body };
+function sharedRow({ lane, userHash, source, eventWallMs, appendedWallMs, body }: Row): SharedRow {
+  return { lane, userHash, source, eventWallMs, appendedWallMs, body };
 }
 
 function readDoubt(text: string | null): DoubtfulRows | null {

@@ -70,8 +70,11 @@ export class SharedProducer {
   /** Age of the oldest entry that waits on this machine, durably or not. */
   get oldestMs(): number {
     const rows = this.pending?.batch.rows ?? [];
-    const takenWallMs = Math.min(this.parts.localBuffer.oldestTakenWallMs, rows[0]?.takenWallMs ?? Infinity);
-    return takenWallMs === Infinity ? 0 : Math.max(0, this.clock.wallMs() - takenWallMs);
+    const appendedWallMs = Math.min(
+      this.parts.localBuffer.oldestAppendedWallMs,
+      rows[0]?.appendedWallMs ?? Infinity,
+    );
+    return appendedWallMs === Infinity ? 0 : Math.max(0, this.clock.wallMs() - appendedWallMs);
   }
 
   submit(submission: Submission): void {
@@ -309,9 +312,9 @@ const appender: Appender<FreshRow[]> = {
 /** Its message has ended. A user who is erased is shown to nobody. */
 function deletedOutcome({ body, source }: Row, why: Deletion): Outcome {
   const rejection = { code: why, message: deletionTexts[why] };
-  const entry = why === 'erased' ? null : readBody(body);
+  const checked = why === 'erased' ? null : readBody(body);
   const ending = { rejection, acceptedBlocks: 0, expiredBlocks: 0, warnings: null };
-  return { seq: 0, source, pendingMessage: null, entry, ending };
+  return { seq: 0, source, pendingMessage: null, checked, ending };
 }
 
 function endOfTurn(clock: Clock): Promise<void> {

@@ -8,28 +8,31 @@ import type { OutcomeRow } from '../../queue/store';
 import { endOf } from '../pending-messages';
 import type { Outcome } from '../respond/reports';
 import { erasedCode } from '../respond/reports';
-import type { Item } from '../pending/item';
+import type { PendingEntry } from '../pending/pending-entry';
 
 /** What other instances have to report of these. Of a queue that is not shared there are none. */
-export function outcomesOfOthers(items: readonly Item[], instance: string | undefined): OutcomeRow[] {
+export function outcomesOfOthers(
+  entries: readonly PendingEntry[],
+  instance: string | undefined,
+): OutcomeRow[] {
   const outcomes: OutcomeRow[] = [];
-  for (const item of items) {
-    const { instance: its } = item.source;
+  for (const entry of entries) {
+    const { instance: its } = entry.source;
     if (its === undefined || its === instance) continue;
-    const { seq, source } = item;
-    outcomes.push({ seq, source, instance: its, report: reportOf(item) });
+    const { seq, source } = entry;
+    outcomes.push({ seq, source, instance: its, report: reportOf(entry) });
   }
   return outcomes;
 }
 
-function reportOf(item: Item): string {
-  const { rejection, warnings } = item.ending;
+function reportOf(entry: PendingEntry): string {
+  const { rejection, warnings } = entry.ending;
   const erased = rejection?.code === erasedCode;
   return JSON.stringify({
-    end: endOf(item.ending),
+    end: endOf(entry.ending),
     ...(rejection !== null && { rejection }),
     ...(warnings !== null && { warnings }),
-    ...(!erased && { entry: entryBody(item.entry) }),
+    ...(!erased && { entry: entryBody(entry.checked) }),
   });
 }
 
@@ -50,7 +53,7 @@ export function readOutcomes(text: string): Outcome[] {
       seq,
       source: { node },
       pendingMessage: null,
-      entry: read.entry === undefined ? null : parseBody(read.entry),
+      checked: read.entry === undefined ? null : parseBody(read.entry),
       ending: {
         rejection: read.rejection ?? null,
         acceptedBlocks: read.end === 'accepted' ? 1 : 0,

@@ -78,7 +78,7 @@ export class CommitWriter {
     values[at + 4] = row.body.length;
     values[at + 5] = row.eventWallMs;
     values[at + 6] = row.eventMonoMs;
-    values[at + 7] = row.takenWallMs;
+    values[at + 7] = row.appendedWallMs;
     values[at + 8] = row.cold === true ? 1 : 0;
     values[at + 9] = this.cipher.bodyOf(row);
   }

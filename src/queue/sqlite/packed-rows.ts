@@ -29,7 +29,7 @@ export function pack(rows: readonly NewRow[]): PackedRows {
     numbers[at++] = sources.length - 1;
     numbers[at++] = row.eventWallMs;
     numbers[at++] = row.eventMonoMs;
-    numbers[at++] = row.takenWallMs;
+    numbers[at++] = row.appendedWallMs;
     numbers[at++] = row.body.length;
   }
   return { numbers, sources, bodies: rows.map(({ body }) => body).join('') };
@@ -48,7 +48,7 @@ export function unpack({ numbers, sources, bodies }: PackedRows): NewRow[] {
       source: sources[numbers[at + 3]!]!,
       eventWallMs: numbers[at + 4]!,
       eventMonoMs: numbers[at + 5]!,
-      takenWallMs: numbers[at + 6]!,
+      appendedWallMs: numbers[at + 6]!,
       body: bodies.slice(start, end),
       cold: numbers[at + 1]! >= coldFlag,
     });

@@ -100,7 +100,7 @@ export class SqliteLog {
       waiting: this.#totals.waiting,
       bodyChars: this.#totals.bodyChars,
       recovered: this.#takeOverRecords(),
-      oldestTakenWallMs: (this.#statements.oldest.get()?.taken_wall as number | undefined) ?? null,
+      oldestAppendedWallMs: (this.#statements.oldest.get()?.taken_wall as number | undefined) ?? null,
     }));
   }
 
@@ -320,7 +320,7 @@ export class SqliteLog {
       source,
       eventWallMs: entry.event_wall,
       eventMonoMs: entry.event_mono,
-      takenWallMs: entry.taken_wall,
+      appendedWallMs: entry.taken_wall,
       ...this.#cipher.openRow(entry),
     };
   }

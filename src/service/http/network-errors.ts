@@ -1,4 +1,4 @@
-// Classifies exchanges that ended without a reply: configuration or passing, ambiguous or not (service.md 3.4, last
+// Classifies exchanges that ended without a reply: configuration or retriable, ambiguous or not (service.md 3.4, last
 // rows).
 import type { PostOutcome } from '../reply/outcome';
 
@@ -13,10 +13,10 @@ export const HELD_BACK = 'held_back';
 export const REPLY_TOO_LARGE = 'reply_too_large';
 export const CLOSED = 'closed';
 
-export type NetworkFailure = Extract<PostOutcome, { readonly kind: 'configuration' | 'passing' }>;
+export type NetworkFailure = Extract<PostOutcome, { readonly kind: 'configuration' | 'retriable' }>;
 
 /**
- * Errors of certificates and host names, and a proxy's refusals, are `configuration`; all others are `passing`, and
+ * Errors of certificates and host names, and a proxy's refusals, are `configuration`; all others are `retriable`, and
  * `ambiguous` once the request may have been sent.
  *
  * @param host the host as the message shows it, such as `streaming-data.appnexus.com`
@@ -29,7 +29,7 @@ export function readNetworkError(error: unknown, phase: NetworkPhase, host: stri
   if (proxyStatus !== null && phase === 'connecting') return readProxyRefusal(proxyStatus, host);
   const ambiguous = phase === 'departed';
   const [ourCode, sentence] = describe(code, phase, host);
-  return { kind: 'passing', ambiguous, code: ourCode, message: sentence };
+  return { kind: 'retriable', ambiguous, code: ourCode, message: sentence };
 }
 
 /** The first code found in an error, its causes and the attempts of an AggregateError. */
@@ -115,7 +115,7 @@ function readProxyRefusal(status: number, host: string): NetworkFailure {
     };
   }
   return {
-    kind: 'passing',
+    kind: 'retriable',
     ambiguous: false,
     code: 'proxy',
     message: `The proxy could not reach ${host} (HTTP ${status}): check that the host is right; if it is, ask the proxy's operator.`,

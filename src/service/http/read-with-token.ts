@@ -51,5 +51,5 @@ function withoutToken(outcome: Exclude<TokenOutcome, { kind: 'token' }>) {
   const { code, message, retryAfterMs } = outcome;
   return code === 'authentication_limit' || code === 'rate_limited'
     ? ({ kind: 'rateLimited', retryAfterMs, message } as const)
-    : ({ kind: 'passing', ambiguous: false, code, message } as const);
+    : ({ kind: 'retriable', ambiguous: false, code, message } as const);
 }

@@ -32,7 +32,7 @@ const TRY_AGAIN_MS = 1000;
 
 /** The exception may contain secrets, so its text is left out. */
 const loginThrew = (): AuthOutcome => ({
-  kind: 'passing',
+  kind: 'retriable',
   code: 'failed',
   message: 'The login failed with an internal error.',
 });
@@ -97,7 +97,7 @@ export class LoginCount {
       const untilMs = this.clock.monoMs() + outcome.retryAfterMs;
       if (untilMs > this.#requestedWait.untilMs) this.#requestedWait = { untilMs, message: outcome.message };
     }
-    const counts = outcome.kind === 'token' || (outcome.kind === 'passing' && outcome.ambiguous !== false);
+    const counts = outcome.kind === 'token' || (outcome.kind === 'retriable' && outcome.ambiguous !== false);
     // The service counted the login between start and end, so the later time is on the safe side.
     if (counts) this.#own.set(id, this.clock.monoMs());
     else this.#own.delete(id);

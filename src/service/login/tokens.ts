@@ -197,7 +197,7 @@ export class TokenKeeper {
         const waitMs = CONFIGURATION_WAIT_MS * (1 + this.#options.random());
         return this.#waitFor(waitMs, outcome.code, outcome.message);
       }
-      case 'passing':
+      case 'retriable':
         return this.#fail(outcome.code, outcome.message);
     }
   }

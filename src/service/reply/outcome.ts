@@ -21,7 +21,7 @@ export interface RequestCounts {
  * - `deadToken`: the token is not valid; get a new one and try once more.
  * - `loginRefused`: final until the credentials, or the account at the service, change.
  * - `configuration`: 403, 404, 405, 407, certificate or host name; try again slowly.
- * - `passing`: try again with backoff. `ambiguous`: the request may have been sent, and no reply of the service's own
+ * - `retriable`: try again with backoff. `ambiguous`: the request may have been sent, and no reply of the service's own
  *   arrived, so it may have been applied, or may still be.
  * - `bodyRefused`: the service refuses something in this body; find the entry and deliver the rest.
  */
@@ -31,7 +31,12 @@ export type PostOutcome =
   | { readonly kind: 'deadToken'; readonly message: string }
   | { readonly kind: 'loginRefused'; readonly code: LoginRefusal; readonly message: string }
   | { readonly kind: 'configuration'; readonly code: string; readonly message: string }
-  | { readonly kind: 'passing'; readonly ambiguous: boolean; readonly code: string; readonly message: string }
+  | {
+      readonly kind: 'retriable';
+      readonly ambiguous: boolean;
+      readonly code: string;
+      readonly message: string;
+    }
   | { readonly kind: 'bodyRefused'; readonly code: string; readonly message: string };
 
 /** The `error_id`s of the service that stop an account until its owner acts. */
@@ -44,7 +49,7 @@ export type AuthOutcome =
   | { readonly kind: 'rateLimited'; readonly retryAfterMs: number; readonly message: string }
   | { readonly kind: 'configuration'; readonly code: string; readonly message: string }
   | {
-      readonly kind: 'passing';
+      readonly kind: 'retriable';
       /**
        * False: the service certainly gave no token. True or absent: it may have, so the login counts towards the limit.
        */
@@ -61,7 +66,7 @@ export type ReadOutcome<T> = { readonly kind: 'read'; readonly value: T } | Read
 /** The outcome of asking for a token. */
 export type TokenOutcome =
   | { readonly kind: 'token'; readonly token: string }
-  /** No token yet, because of a passing failure or the limit of authentications: ask again after `retryAfterMs`. */
+  /** No token yet, because of a retriable failure or the limit of authentications: ask again after `retryAfterMs`. */
   | { readonly kind: 'wait'; readonly retryAfterMs: number; readonly code: string; readonly message: string }
   /** Final until the credentials change. */
   | { readonly kind: 'loginRefused'; readonly code: LoginRefusal; readonly message: string };

@@ -57,7 +57,11 @@ export function readAuthReply(reply: HttpReply, wallMs: number = Date.now()): Au
   const { token } = envelope;
   // Blanks or control characters cannot stand in a header.
   if (typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)) return { kind: 'token', token };
-  return passing('no_token', true, 'The service accepted the login but its reply contains no usable token.');
+  return retriable(
+    'no_token',
+    true,
+    'The service accepted the login but its reply contains no usable token.',
+  );
 }
 
 /** Classifies the reply of a read. `parse` returns the value, or null for an unknown shape. */
@@ -71,7 +75,7 @@ export function readReply<T>(
   if (!isSuccess(reply.status, envelope)) return readRefusal(reply, json, wallMs);
   const value = parse(json);
   if (value !== null) return { kind: 'read', value };
-  return passing('unknown_reply', false, 'The service replied in a form that this version cannot read.');
+  return retriable('unknown_reply', false, 'The service replied in a form that this version cannot read.');
 }
 
 /** A call succeeded only if its body has status OK and no `error_id`, whatever the HTTP status (service.md 2). */
@@ -194,7 +198,7 @@ function readStatus({ status, url = 'this address' }: HttpReply, detail: string)
   }
   // Sent by a gateway; the service may still be working on the request.
   if (status === 502 || status === 504)
-    return passing(`http_${status}`, true, `A gateway got no answer from the service${detail}.`);
+    return retriable(`http_${status}`, true, `A gateway got no answer from the service${detail}.`);
   const message = statusSentences[status]?.(detail, url);
   return message === undefined ? null : configuration(`http_${status}`, message);
 }
@@ -207,15 +211,15 @@ function readErrorId(
   detail: string,
 ): ReadFailure {
   if (errorId === 'SYSTEM')
-    return passing('SYSTEM', false, `The service reports an internal error${detail}.`);
+    return retriable('SYSTEM', false, `The service reports an internal error${detail}.`);
   if (status === 408 || status >= 500)
-    return passing(`http_${status}`, !own, `The service could not answer${detail}.`);
+    return retriable(`http_${status}`, !own, `The service could not answer${detail}.`);
   if (errorId === 'SYNTAX' || errorId === 'INTEGRITY') return bodyRefused(errorId, detail);
   if (status >= 400) return bodyRefused(`http_${status}`, detail);
   if (notOk) return bodyRefused(STATUS_NOT_OK, detail);
   if (errorId !== null)
-    return passing('unknown_error', false, `The service refused the call with an unknown error${detail}.`);
-  return passing(
+    return retriable('unknown_error', false, `The service refused the call with an unknown error${detail}.`);
+  return retriable(
     'unreadable',
     true,
     `The reply is not the service's own${detail}: a proxy or gateway may have sent it.`,
@@ -287,8 +291,8 @@ function configuration(code: string, message: string) {
   return { kind: 'configuration', code, message } as const;
 }
 
-function passing(code: string, ambiguous: boolean, message: string) {
-  return { kind: 'passing', ambiguous, code, message } as const;
+function retriable(code: string, ambiguous: boolean, message: string) {
+  return { kind: 'retriable', ambiguous, code, message } as const;
 }
 
 export type Envelope = Readonly<Record<string, unknown>>;

@@ -2,11 +2,11 @@
 import { types } from 'node:util';
 import type { Engine } from '../../../src/delivery/engine';
 import { PendingMessage } from '../../../src/delivery/pending-messages';
-import { Item } from '../../../src/delivery/pending/item';
+import { PendingEntry } from '../../../src/delivery/pending/pending-entry';
 import { User } from '../../../src/delivery/pending/user';
 
 export interface Retained {
-  items: number;
+  entries: number;
   users: number;
   pendingMessages: number;
 }
@@ -16,13 +16,13 @@ export interface Retained {
  * has limits of its own).
  */
 export function retainedBy(engine: Engine, except: readonly object[]): Retained {
-  const found: Retained = { items: 0, users: 0, pendingMessages: 0 };
+  const found: Retained = { entries: 0, users: 0, pendingMessages: 0 };
   const seen = new Set<object>(except);
   const waiting: object[] = [engine];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (seen.has(next)) continue;
     seen.add(next);
-    if (next instanceof Item) found.items += 1;
+    if (next instanceof PendingEntry) found.entries += 1;
     else if (next instanceof User) found.users += 1;
     else if (next instanceof PendingMessage) found.pendingMessages += 1;
     for (const value of valuesOf(next)) {

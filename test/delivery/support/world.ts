@@ -109,7 +109,7 @@ export interface RecoveredAt extends Recovered {
 
 /** Outcome of the client for a request that was not let go once it had a connection. */
 const heldBack: PostOutcome = {
-  kind: 'passing',
+  kind: 'retriable',
   ambiguous: false,
   code: 'held_back',
   message: 'held back',

@@ -55,7 +55,7 @@ export const flowBugs: readonly Bug[] = [
   ),
 
   // Content of one request, and a dry run.
-  breaks('more goes into a body than it may hold', BatchBuilder, 'fit', (_original, cells) => cells.length),
+  breaks('more goes into a body than it may hold', BatchBuilder, 'fit', (_original, blocks) => blocks.length),
   breaks(
     'all blocks of a user are sent in one request',
     User,
@@ -65,11 +65,11 @@ export const flowBugs: readonly Bug[] = [
     },
   ),
   breaks('a dry run shows what newer entries cover', User, 'merge', function (original) {
-    return this.items[0]?.source.account === '' ? [] : original();
+    return this.entries[0]?.source.account === '' ? [] : original();
   }),
-  breaks('a dry run does not shorten a late add', User, 'add', function (original, item) {
-    if (item.source.account === '') item.eventMonoMs = 0;
-    original(item);
+  breaks('a dry run does not shorten a late add', User, 'add', function (original, entry) {
+    if (entry.source.account === '') entry.eventMonoMs = 0;
+    original(entry);
   }),
 
   // Warm-ups.
@@ -79,9 +79,9 @@ export const flowBugs: readonly Bug[] = [
     this.parts.warmUps.clear();
     original();
   }),
-  breaks('every user waits during any warm-up', WarmUps, 'untilMs', function (_original, cell, nowMs) {
+  breaks('every user waits during any warm-up', WarmUps, 'untilMs', function (_original, block, nowMs) {
     const latest = Math.max(...(this.until as Map<string, number>).values());
-    return latest > nowMs && cell.block.expiration !== -1 ? latest : -Infinity;
+    return latest > nowMs && block.segBlock.expiration !== -1 ? latest : -Infinity;
   }),
 
   // The queue at rest.
@@ -115,11 +115,11 @@ export const flowBugs: readonly Bug[] = [
     'an entry replaced by a rejected one counts as superseded',
     PendingUsers,
     'end',
-    function (original, cell, end, rejection) {
+    function (original, block, end, rejection) {
       if (end === 'rejected')
-        for (const older of cell.absorbed ?? [])
+        for (const older of block.absorbed ?? [])
           if (older.state === 'absorbed' && !older.again) original(older, 'superseded', null);
-      original(cell, end, rejection);
+      original(block, end, rejection);
     },
   ),
 
@@ -128,14 +128,14 @@ export const flowBugs: readonly Bug[] = [
     'every entry remembers all earlier entries of its user',
     PendingUsers,
     'admit',
-    function (original, item, hash, nowMs) {
-      const user = original(item, hash, nowMs);
-      item.before = [...user.items];
+    function (original, entry, hash, nowMs) {
+      const user = original(entry, hash, nowMs);
+      entry.before = [...user.entries];
       return user;
     },
   ),
-  breaks('ended entries are never forgotten', Reports, 'entryEnded', function (original, item) {
-    original(item);
-    (this.all ??= []).push(item);
+  breaks('ended entries are never forgotten', Reports, 'entryEnded', function (original, entry) {
+    original(entry);
+    (this.all ??= []).push(entry);
   }),
 ];

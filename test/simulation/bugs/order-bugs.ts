@@ -21,8 +21,8 @@ export const orderBugs: readonly Bug[] = [
   ),
   breaks('an ambiguous request counts as refused', PendingUsers, 'addAmbiguous', () => undefined),
   breaks('nothing is resent after a crash', AmbiguousRequests, 'addUnknown', () => undefined),
-  breaks('a user has two requests in flight', PendingUsers, 'admit', function (original, item, hash, nowMs) {
-    const user = original(item, hash, nowMs);
+  breaks('a user has two requests in flight', PendingUsers, 'admit', function (original, entry, hash, nowMs) {
+    const user = original(entry, hash, nowMs);
     user.flight = null;
     this.readiness.enqueue(user, nowMs);
     return user;
@@ -34,11 +34,13 @@ export const orderBugs: readonly Bug[] = [
     'in one entry, an add by id is sent before an earlier removal by code',
     User,
     'add',
-    function (original, item) {
-      const byName = [...item.cells].sort((a: Inside, b: Inside) => (a.block.kind < b.block.kind ? 1 : -1));
-      byName.forEach((cell: Inside, index) => (cell.index = index));
-      item.cells = byName;
-      original(item);
+    function (original, entry) {
+      const byName = [...entry.blocks].sort((a: Inside, b: Inside) =>
+        a.segBlock.kind < b.segBlock.kind ? 1 : -1,
+      );
+      byName.forEach((block: Inside, index) => (block.index = index));
+      entry.blocks = byName;
+      original(entry);
     },
   ),
   breaks('older blocks are not covered by newer ones', User, 'merge', () => []),
@@ -62,8 +64,8 @@ export const orderBugs: readonly Bug[] = [
     'new entries overtake those that are on disk only',
     ReadAhead,
     'admits',
-    function (original, lane, seq, further, takenWallMs) {
-      if (!this.states[lane].unread) return original(lane, seq, further, takenWallMs);
+    function (original, lane, seq, further, appendedWallMs) {
+      if (!this.states[lane].unread) return original(lane, seq, further, appendedWallMs);
       this.loaded(lane, further);
       return true;
     },
@@ -96,8 +98,8 @@ export const orderBugs: readonly Bug[] = [
     'a block that is read late is sent after a newer one',
     PendingBlocks,
     'addAmong',
-    function (_original, cell) {
-      if (cell.queue !== this) this.cells.push(cell);
+    function (_original, block) {
+      if (block.queue !== this) this.blocks.push(block);
     },
   ),
   breaks(
@@ -123,12 +125,12 @@ function bodies(change: (block: Sent) => Sent): () => void {
   return replaced(RequestsInFlight, 'send', function (original, post) {
     const body = JSON.parse(post.body) as { rt_segment: { seg_block: { expiration?: number }[] }[] };
     const nowMs = this.clock.monoMs();
-    post.users.forEach(({ cells }: Inside, at: number) => {
+    post.users.forEach(({ blocks: pending }: Inside, at: number) => {
       const blocks = body.rt_segment[at]!.seg_block;
       blocks.forEach((block, place) => {
-        const cell = cells[place];
-        const given = cell.block.expiration as number | null;
-        const waitedMinutes = Math.floor(Math.max(0, nowMs - cell.item.eventMonoMs) / 60_000);
+        const { segBlock, entry } = pending[place];
+        const given = segBlock.expiration as number | null;
+        const waitedMinutes = Math.floor(Math.max(0, nowMs - entry.eventMonoMs) / 60_000);
         const {
           wasAdd: _wasAdd,
           waitedMinutes: _waited,

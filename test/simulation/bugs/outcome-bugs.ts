@@ -15,8 +15,8 @@ export const outcomeBugs: readonly Bug[] = [
   breaks('entries are acknowledged before the reply', Turns, 'depart', function (original, nowMs) {
     original(nowMs);
     for (const { users } of this.departing)
-      for (const { cells } of users)
-        for (const { item } of cells) this.parts.commitBuffer.mark(item.seq, 'remove');
+      for (const { blocks } of users)
+        for (const { entry } of blocks) this.parts.commitBuffer.mark(entry.seq, 'remove');
   }),
   breaks(
     'a message ends at queued before its commit',
@@ -57,19 +57,19 @@ export const outcomeBugs: readonly Bug[] = [
       this.onEnd(end);
     }),
   ]),
-  breaks('an entry counts as ended twice', Reports, 'entryEnded', function (original, item) {
-    original(item);
-    if (item.cells.length > 2) (this.counters as { accepted: number }).accepted += 1;
+  breaks('an entry counts as ended twice', Reports, 'entryEnded', function (original, entry) {
+    original(entry);
+    if (entry.blocks.length > 2) (this.counters as { accepted: number }).accepted += 1;
   }),
   breaks(
     'an entry reported as accepted counts as superseded',
     Reports,
     'entryEnded',
-    function (original, item) {
+    function (original, entry) {
       const counters = this.counters as { accepted: number; superseded: number };
       const { accepted } = counters;
-      original(item);
-      if (counters.accepted === accepted || item.cells.length < 2) return;
+      original(entry);
+      if (counters.accepted === accepted || entry.blocks.length < 2) return;
       counters.accepted -= 1;
       counters.superseded += 1;
     },
@@ -107,9 +107,9 @@ export const outcomeBugs: readonly Bug[] = [
     Outcomes,
     'bodyRefused',
     function (_original, post, outcome) {
-      for (const { cells } of post.users)
-        for (const cell of cells)
-          if (cell.state === 'waiting') this.parts.pendingUsers.reject(cell, outcome.code, outcome.message);
+      for (const { blocks } of post.users)
+        for (const block of blocks)
+          if (block.state === 'waiting') this.parts.pendingUsers.reject(block, outcome.code, outcome.message);
     },
   ),
   breaks('one refused login holds back all accounts', Scheduler, 'accountsReady', function (original) {

@@ -16,7 +16,7 @@ export const quotaBugs: readonly Bug[] = [
     Outcomes,
     'freeQuota',
     function (original, post, outcome, atMs) {
-      original(post, outcome, outcome.kind === 'passing' ? atMs : post.sentMs);
+      original(post, outcome, outcome.kind === 'retriable' ? atMs : post.sentMs);
     },
   ),
   breaks(
@@ -49,7 +49,7 @@ export const quotaBugs: readonly Bug[] = [
     'send',
     async function (original, post) {
       const outcome = await original(post);
-      return outcome.kind === 'passing' ? original(post) : outcome;
+      return outcome.kind === 'retriable' ? original(post) : outcome;
     },
   ),
   breaks('posts of the previous process do not count', RateLimiter, 'recover', () => undefined),

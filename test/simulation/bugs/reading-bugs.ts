@@ -44,9 +44,9 @@ export const readingBugs: readonly Bug[] = [
     'every new entry of a user visits all its other entries',
     PendingUsers,
     'admit',
-    function (original, item, hash, nowMs) {
-      const user = original(item, hash, nowMs);
-      for (const other of user.items) void other.settled;
+    function (original, entry, hash, nowMs) {
+      const user = original(entry, hash, nowMs);
+      for (const other of user.entries) void other.done;
       return user;
     },
   ),

@@ -6,7 +6,7 @@ import type { AuthOutcome, PostOutcome } from '../../../src/service/reply/outcom
 import type { Caller, SimService } from './service';
 
 const heldBack = {
-  kind: 'passing',
+  kind: 'retriable',
   ambiguous: false,
   code: 'held_back',
   message: 'nothing was sent',

@@ -161,7 +161,7 @@ export class SimService {
           : readPostReply(asHttp(answer.reply), caller.time.wallMs());
       record.settledMs = this.world.nowMs;
       record.answer =
-        outcome.kind === 'passing' ? `passing ${outcome.ambiguous ? 'ambiguous' : ''}` : outcome.kind;
+        outcome.kind === 'retriable' ? `passing ${outcome.ambiguous ? 'ambiguous' : ''}` : outcome.kind;
       if (outcome.kind === 'rateLimited') record.retryAfterMs = outcome.retryAfterMs;
       this.history.tell(`i${caller.instance} hears of #${record.number}: ${record.answer}`);
       return outcome;
@@ -414,7 +414,7 @@ function asHttp({ status, headers, body }: Reply): HttpReply {
 }
 
 function lostOutcome(code: string) {
-  return { kind: 'passing', ambiguous: code !== 'no_connection', code, message: code } as const;
+  return { kind: 'retriable', ambiguous: code !== 'no_connection', code, message: code } as const;
 }
 
 function never(): Promise<never> {

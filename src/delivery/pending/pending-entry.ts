@@ -1,4 +1,4 @@
-// Pending entry with its blocks (cells) and their states.
+// Pending entry with its blocks and their states.
 
 import type { Block, BlockKind, CheckedEntry } from '../../entry/entry';
 import type { NewRow, RowState, Source } from '../../queue/store';
@@ -8,80 +8,80 @@ import type { Ending, PendingMessage } from '../pending-messages';
 /** How a block ended. A `superseded` block ends together with the newer block that replaces it. */
 export type End = 'accepted' | 'superseded' | 'expired' | 'rejected';
 
-export type CellState = 'waiting' | 'inFlight' | 'absorbed' | 'ended';
+export type PendingBlockState = 'waiting' | 'inFlight' | 'absorbed' | 'ended';
 
 /** Owner of an entry (its user), which is notified of changes to the blocks. */
-export interface ItemOwner {
+export interface EntryOwner {
   /** The state of a block has changed from `before`. */
-  cellChanged(cell: Cell, before: CellState): void;
+  blockChanged(block: PendingBlock, before: PendingBlockState): void;
   /** A block must be sent again. */
-  cellDue(cell: Cell): void;
+  blockDue(block: PendingBlock): void;
   /** The last open block of an entry has ended. */
-  itemClosed(item: Item): void;
+  entryClosed(entry: PendingEntry): void;
 }
 
 /** List of waiting blocks. */
-export interface CellQueue {
+export interface WaitingList {
   /** One of its blocks has stopped waiting. */
   left(): void;
 }
 
 /** Blocks of one user that name one segment in one spelling. */
-export interface SegmentCells {
+export interface SegmentBlocks {
   readonly key: string;
   readonly kind: string;
   /** The newest block that was neither absorbed nor rejected. */
-  newest: Cell | null;
+  newest: PendingBlock | null;
   /** The block that was linked last; the next one usually belongs beside it. */
-  latest: Cell | null;
+  latest: PendingBlock | null;
 }
 
 /** One block of a pending entry. */
-export class Cell {
+export class PendingBlock {
   /** Whether the block has ended and was reported before: its next end is not counted. */
   again = false;
-  /** Older cells that end together with this one; the newest is the last. */
-  absorbed: Cell[] | null = null;
+  /** Older blocks that end together with this one; the newest is the last. */
+  absorbed: PendingBlock[] | null = null;
   /** Monotonic ms of the first refusal of a body with this block; Infinity if there was none. */
   refusedAtMs = Infinity;
   /** Whether the last request sent this block as a removal because its expiration had passed. */
   sentExpired = false;
   /** The service refused this block, so it changed nothing there and replaces nothing. */
   rejected = false;
-  /** Links to the cells of the same segment, maintained by the user. */
-  segment: SegmentCells | null = null;
-  older: Cell | null = null;
-  newer: Cell | null = null;
+  /** Links to the blocks of the same segment, maintained by the user. */
+  segment: SegmentBlocks | null = null;
+  older: PendingBlock | null = null;
+  newer: PendingBlock | null = null;
   /** The list that holds the block while it waits. */
-  queue: CellQueue | null = null;
-  private current: CellState = 'waiting';
+  queue: WaitingList | null = null;
+  private current: PendingBlockState = 'waiting';
   private isDue = false;
 
   constructor(
-    readonly item: Item,
+    readonly entry: PendingEntry,
     /** Position among the blocks of its entry, in the order in which they are sent. */
     readonly index: number,
-    readonly block: Block,
+    readonly segBlock: Block,
   ) {}
 
   /** Position in the entry as it was received, for error messages. */
   get place(): number {
-    const { blocks } = this.item.entry;
-    return blocks[this.index] === this.block ? this.index : blocks.indexOf(this.block);
+    const { blocks } = this.entry.checked;
+    return blocks[this.index] === this.segBlock ? this.index : blocks.indexOf(this.segBlock);
   }
 
-  get state(): CellState {
+  get state(): PendingBlockState {
     return this.current;
   }
 
-  set state(next: CellState) {
+  set state(next: PendingBlockState) {
     const before = this.current;
     if (next === before) return;
     this.current = next;
-    const { item } = this;
-    if (next === 'ended') item.unended -= 1;
-    else if (before === 'ended') item.unended += 1;
-    item.owner?.cellChanged(this, before);
+    const { entry } = this;
+    if (next === 'ended') entry.unended -= 1;
+    else if (before === 'ended') entry.unended += 1;
+    entry.owner?.blockChanged(this, before);
   }
 
   /** Whether this ended block must be sent again when an ambiguous request can no longer run. */
@@ -90,16 +90,16 @@ export class Cell {
   }
 
   set due(due: boolean) {
-    if (due && !this.isDue) this.item.owner?.cellDue(this);
+    if (due && !this.isDue) this.entry.owner?.blockDue(this);
     this.isDue = due;
   }
 }
 
 /** What an entry in memory keeps of its row. */
-export type ItemRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'takenWallMs'>;
+export type EntryRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'appendedWallMs'>;
 
 /** What has become of the blocks of an entry so far. */
-class ItemEnding implements Ending {
+class EntryEnding implements Ending {
   acceptedBlocks = 0;
   expiredBlocks = 0;
   rejection: Ending['rejection'] = null;
@@ -109,15 +109,15 @@ class ItemEnding implements Ending {
 }
 
 /** One pending entry in memory. */
-export class Item {
-  readonly cells: readonly Cell[];
-  /** Number of cells that have never ended. */
+export class PendingEntry {
+  readonly blocks: readonly PendingBlock[];
+  /** Number of blocks that have never ended. */
   open: number;
-  /** Number of cells whose state is not `ended`. */
+  /** Number of blocks whose state is not `ended`. */
   unended: number;
   /** The user that holds this entry. */
-  owner: ItemOwner | null = null;
-  readonly ending = new ItemEnding();
+  owner: EntryOwner | null = null;
+  readonly ending = new EntryEnding();
   /** Whether the user already had entries in memory: the read-ahead has a limit of its own for these. */
   further = false;
 
@@ -125,11 +125,11 @@ export class Item {
   readonly source: Source;
   /** Monotonic ms of the event; the expiration counts from here. */
   readonly eventMonoMs: number;
-  readonly takenWallMs: number;
+  readonly appendedWallMs: number;
 
   constructor(
-    { seq, source, eventMonoMs, takenWallMs }: ItemRow,
-    readonly entry: CheckedEntry,
+    { seq, source, eventMonoMs, appendedWallMs }: EntryRow,
+    readonly checked: CheckedEntry,
     /** The row's state in the store; null once the row is removed. */
     public row: RowState | null,
     public pendingMessage: PendingMessage | null = null,
@@ -137,11 +137,11 @@ export class Item {
     this.seq = seq;
     this.source = source;
     this.eventMonoMs = eventMonoMs;
-    this.takenWallMs = takenWallMs;
-    const blocks = groupedBlocks(entry.blocks);
-    const cells = new Array<Cell>(blocks.length);
-    for (let i = 0; i < blocks.length; i += 1) cells[i] = new Cell(this, i, blocks[i]!);
-    this.cells = cells;
+    this.appendedWallMs = appendedWallMs;
+    const grouped = groupedBlocks(checked.blocks);
+    const blocks = new Array<PendingBlock>(grouped.length);
+    for (let i = 0; i < grouped.length; i += 1) blocks[i] = new PendingBlock(this, i, grouped[i]!);
+    this.blocks = blocks;
     this.open = blocks.length;
     this.unended = blocks.length;
     if (row !== 'waiting') this.markReported();
@@ -150,21 +150,21 @@ export class Item {
   /** Marks an entry that was reported before: it is sent again and not counted. */
   private markReported(): void {
     this.open = 0;
-    for (const cell of this.cells) cell.again = true;
+    for (const block of this.blocks) block.again = true;
   }
 
   /** Counts the first end of a block. Returns whether it was the last open one. */
   blockEnded(): boolean {
     this.open -= 1;
     if (this.open > 0) return false;
-    this.owner?.itemClosed(this);
+    this.owner?.entryClosed(this);
     return true;
   }
 
   /** Whether no block has to be sent any more. */
-  get settled(): boolean {
+  get done(): boolean {
     if (this.unended > 0) return false;
-    for (const cell of this.cells) if (cell.due) return false;
+    for (const block of this.blocks) if (block.due) return false;
     return true;
   }
 
@@ -180,47 +180,47 @@ export class Item {
 
   /** Whether the service refused every block. */
   get allRejected(): boolean {
-    for (const cell of this.cells) if (!cell.rejected) return false;
+    for (const block of this.blocks) if (!block.rejected) return false;
     return true;
   }
 }
 
 /** Sends an ended block again. */
-export function wake(cell: Cell): void {
-  cell.again = true;
-  cell.due = false;
-  cell.state = 'waiting';
+export function wake(block: PendingBlock): void {
+  block.again = true;
+  block.due = false;
+  block.state = 'waiting';
 }
 
 /**
  * Expiration in minutes to send, reduced by the age of the event (promise 8); -1 once it has passed; null to
  * omit the key.
  */
-export function sentExpiration(cell: Cell, nowMonoMs: number): number | null {
-  const given = cell.block.expiration;
-  if (given === null || given <= 0 || !cell.item.entry.ages) return given;
-  const waitedMinutes = Math.floor(Math.max(0, nowMonoMs - cell.item.eventMonoMs) / 60_000);
+export function sentExpiration(block: PendingBlock, nowMonoMs: number): number | null {
+  const given = block.segBlock.expiration;
+  if (given === null || given <= 0 || !block.entry.checked.ages) return given;
+  const waitedMinutes = Math.floor(Math.max(0, nowMonoMs - block.entry.eventMonoMs) / 60_000);
   const left = given - waitedMinutes;
   return left >= 1 ? left : -1;
 }
 
 /** Key by which two blocks of a user coalesce. */
-export function cellKey(cell: Cell): string {
-  const spelling = cell.item.entry.spelling;
-  return spelling === '' ? cell.block.key : `${spelling}\n${cell.block.key}`;
+export function coalescingKey(block: PendingBlock): string {
+  const spelling = block.entry.checked.spelling;
+  return spelling === '' ? block.segBlock.key : `${spelling}\n${block.segBlock.key}`;
 }
 
 /**
  * Group of blocks that keep their order among each other. Blocks of different groups may mean the same
  * membership although their keys differ.
  */
-export function orderKind(cell: Cell): string {
-  const kind: BlockKind = cell.block.kind;
-  const spelling = cell.item.entry.spelling;
+export function orderKind(block: PendingBlock): string {
+  const kind: BlockKind = block.segBlock.kind;
+  const spelling = block.entry.checked.spelling;
   return spelling === '' ? kind : `${kind}\n${spelling}`;
 }
 
 /** Compares by position: below 0 when `a` precedes `b`. */
-export function inOrder(a: Cell, b: Cell): number {
-  return a.item.seq - b.item.seq || a.index - b.index;
+export function inOrder(a: PendingBlock, b: PendingBlock): number {
+  return a.entry.seq - b.entry.seq || a.index - b.index;
 }
