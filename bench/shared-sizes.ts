@@ -109,8 +109,8 @@ async function fill(
   for (let done = 0; done < count; done += perBatch) {
     number += 1;
     await log.append({
-      stream: instanceSource.id,
-      number,
+      producerId: instanceSource.id,
+      batchSequence: number,
       instance: instanceSource.id,
       rows: rowsFrom(number * 1000, perBatch, segments),
       maxEntries: 1e9,
@@ -265,8 +265,8 @@ async function main(): Promise<void> {
       console.log(`body with ${segments}: ${bodyOf(1, segments).length} characters`);
     await log.open();
     await log.claim(other, false, null, leaseMs);
-    const { epoch } = await log.claim(sender, true, null, leaseMs);
-    const store = log.store(sender, epoch);
+    const { fencingToken: token } = await log.claim(sender, true, null, leaseMs);
+    const store = log.store(sender, token);
     await store.open();
     for (const segments of [1, 10]) {
       const { heap, all } = await tableBytes();
@@ -300,7 +300,7 @@ async function main(): Promise<void> {
       for (let at = 0; at < idleClaims; at += 1) await log.claim(other, true, null, leaseMs);
     });
     await measured('a claim of the one that sends', idleClaims, 'claim', async () => {
-      for (let at = 0; at < idleClaims; at += 1) await log.claim(sender, true, epoch, leaseMs);
+      for (let at = 0; at < idleClaims; at += 1) await log.claim(sender, true, token, leaseMs);
     });
     for (const instances of [1, 2, 3]) await atWork(server.url, instances);
     console.log(`load at the end ${loadavg()[0]!.toFixed(2)}`);

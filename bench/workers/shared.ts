@@ -92,8 +92,8 @@ export const operations = {
       const rows = Array.from({ length: rowsPerBatch }, (_, at) => rowOf(batch * rowsPerBatch + at));
       const startedMs = nowMs();
       await log.append({
-        stream: name,
-        number: batch,
+        producerId: name,
+        batchSequence: batch,
         instance: name,
         rows,
         maxEntries: caps.queueMaxEntries,

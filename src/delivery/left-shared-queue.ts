@@ -31,16 +31,16 @@ export async function moveAwayShared(
     const others = instances.filter(({ id }) => id !== instance.id);
     if (others.length > 0)
       throw new QueueError('locked', `It is used by ${others.map((other) => other.name).join(', ')}.`);
-    const { epoch, ours } = await log.claim(instance, true, null, leaseMs);
+    const { fencingToken, ours } = await log.claim(instance, true, null, leaseMs);
     if (!ours) throw new QueueError('locked', 'Another instance began to send from it.');
     if (kept !== null) await handOver(new LocalBuffer(kept, log, instance.id));
-    const result = await moveAway(log.store(instance, epoch), account, async (rows) => {
-      const claim = await log.claim(instance, true, epoch, leaseMs);
-      if (!claim.ours || claim.epoch !== epoch)
+    const result = await moveAway(log.store(instance, fencingToken), account, async (rows) => {
+      const claim = await log.claim(instance, true, fencingToken, leaseMs);
+      if (!claim.ours || claim.fencingToken !== fencingToken)
         throw new QueueError('fenced', 'Another instance began to send from it.');
       return take(rows);
     });
-    await log.release(instance, epoch);
+    await log.release(instance, fencingToken);
     return result;
   } finally {
     await log.close(instance);

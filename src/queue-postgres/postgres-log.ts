@@ -55,7 +55,7 @@ const looks = 3;
 interface ClaimRecord {
   readonly now: number;
   readonly taken: number | null;
-  readonly epoch: number;
+  readonly fencing_token: number;
   readonly holder: string | null;
   readonly holder_name: string | null;
   readonly last_seq: number;
@@ -120,8 +120,8 @@ export class PostgresLog implements SharedLog {
     const sources = await database.idsOf(database.appends, instanceSources);
     const { time } = database;
     const values = [
-      batch.stream,
-      batch.number,
+      batch.producerId,
+      batch.batchSequence,
       rows.length,
       rows.reduce((sum, { body }) => sum + body.length, 0),
       batch.maxEntries,
@@ -150,29 +150,40 @@ export class PostgresLog implements SharedLog {
     }
   }
 
-  async streamThrough(stream: string): Promise<number> {
-    return (await this.#streamOf(stream))?.through ?? 0;
+  async appendedThrough(producerId: string): Promise<number> {
+    return (await this.#producerOf(producerId))?.through ?? 0;
   }
 
-  async claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim> {
+  async claim(
+    instance: Instance,
+    wants: boolean,
+    fencingToken: number | null,
+    leaseMs: number,
+  ): Promise<Claim> {
     const database = this.#opened();
     this.#instance = instance.id;
     for (let look = 1; ; look++) {
       const sentMs = database.clock.monoMs();
-      const found = await this.#claimOnce(database, [instance.id, instance.name, wants, epoch, leaseMs]);
+      const found = await this.#claimOnce(database, [
+        instance.id,
+        instance.name,
+        wants,
+        fencingToken,
+        leaseMs,
+      ]);
       database.time.measured(sentMs, found.now);
       const isLost = wants && found.taken === null && found.holder === null && look < looks;
       if (!isLost) return claimOf(instance, found);
     }
   }
 
-  async release(instance: Instance, epoch: number): Promise<void> {
-    await this.#control('release', [instance.id, epoch]);
+  async release(instance: Instance, fencingToken: number): Promise<void> {
+    await this.#control('release', [instance.id, fencingToken]);
   }
 
   /** Throws a QueueError `closed` before `open`. */
-  store(instance: Instance, epoch: number): QueueStore {
-    return new PostgresStore(this.#opened(), instance.id, epoch);
+  store(instance: Instance, fencingToken: number): QueueStore {
+    return new PostgresStore(this.#opened(), instance.id, fencingToken);
   }
 
   readonly meta = {
@@ -227,11 +238,11 @@ export class PostgresLog implements SharedLog {
 
   async finishDeletion(
     instance: Instance,
-    epoch: number,
+    fencingToken: number,
     id: number,
     { entries, inFlight }: SharedDeletionResult,
   ): Promise<void> {
-    await this.#control('finishDeletion', [instance.id, epoch, id, entries, inFlight]);
+    await this.#control('finishDeletion', [instance.id, fencingToken, id, entries, inFlight]);
   }
 
   onNews(listener: (news: News) => void): void {
@@ -251,19 +262,19 @@ export class PostgresLog implements SharedLog {
   }
 
   /** Null: it was not appended. */
-  async #appendedBefore({ stream, number }: Batch): Promise<Appended | null> {
-    const found = await this.#streamOf(stream);
-    if (found === null || found.through < number) return null;
-    if (found.through > number) return { kind: 'before' };
+  async #appendedBefore({ producerId, batchSequence }: Batch): Promise<Appended | null> {
+    const found = await this.#producerOf(producerId);
+    if (found === null || found.through < batchSequence) return null;
+    if (found.through > batchSequence) return { kind: 'before' };
     return { kind: 'appended', firstSeq: found.first, lastSeq: found.last };
   }
 
-  async #streamOf(stream: string): Promise<{ through: number; first: number; last: number } | null> {
+  async #producerOf(producerId: string): Promise<{ through: number; first: number; last: number } | null> {
     const database = this.#opened();
     const [found] = await database.run<{ through: number; first: number; last: number }>(
       database.appends,
-      database.sql.streamOf,
-      [stream],
+      database.sql.producerOf,
+      [producerId],
     );
     return found ?? null;
   }
@@ -304,7 +315,7 @@ function claimOf(instance: Instance, found: ClaimRecord): Claim {
   const ours = found.taken !== null;
   const other = found.holder === null ? null : { id: found.holder, name: found.holder_name ?? '' };
   return {
-    epoch: found.taken ?? found.epoch,
+    fencingToken: found.taken ?? found.fencing_token,
     holder: ours ? instance : other,
     ours,
     lastSeq: found.last_seq,

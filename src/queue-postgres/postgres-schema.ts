@@ -75,7 +75,7 @@ export const steps: readonly Step[] = [
     // carried out. bases: `commits` at the start of each of the last epochs, the latest last.
     `CREATE TABLE ${schema}.lease (
       id integer PRIMARY KEY CHECK (id = 1),
-      epoch bigint NOT NULL,
+      fencing_token bigint NOT NULL,
       holder text,
       holder_name text,
       expires_at timestamptz NOT NULL,
@@ -83,7 +83,7 @@ export const steps: readonly Step[] = [
       bases bigint[] NOT NULL
     )`,
     `INSERT INTO ${schema}.lease VALUES (1, 0, NULL, NULL, to_timestamp(0), 0, '{}')`,
-    `CREATE TABLE ${schema}.stream (
+    `CREATE TABLE ${schema}.producer (
       id text PRIMARY KEY,
       through bigint NOT NULL,
       first_seq bigint NOT NULL,

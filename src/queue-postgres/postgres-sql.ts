@@ -28,7 +28,7 @@ const columns =
 
 /** SQL for outcomes of an instance that is gone: it has neither claimed nor appended for a while. */
 function isGone(schema: string): string {
-  const living = ['instance', 'stream'].map((table) => `SELECT id FROM ${schema}.${table} WHERE ${alive}`);
+  const living = ['instance', 'producer'].map((table) => `SELECT id FROM ${schema}.${table} WHERE ${alive}`);
   return `instance NOT IN (${living.join(' UNION ALL ')})`;
 }
 
@@ -104,10 +104,10 @@ function appendSql(schema: string, notify: Notify) {
         UPDATE ${schema}.total
         SET last_seq = last_seq + $3::bigint, waiting = waiting + $3::bigint, chars = chars + $4::bigint
         WHERE id = 1 AND waiting + $3::bigint <= $5::float8 AND chars + $4::bigint <= $6::float8
-          AND NOT EXISTS (SELECT FROM ${schema}.stream WHERE id = $1 AND through >= $2::bigint)
+          AND NOT EXISTS (SELECT FROM ${schema}.producer WHERE id = $1 AND through >= $2::bigint)
         RETURNING last_seq - $3::bigint AS before
       ), advanced AS (
-        INSERT INTO ${schema}.stream AS s (id, through, first_seq, last_seq, seen_at)
+        INSERT INTO ${schema}.producer AS s (id, through, first_seq, last_seq, seen_at)
         SELECT $1, $2::bigint, before + 1, before + $3::bigint, clock_timestamp() FROM room
         ON CONFLICT (id) DO UPDATE SET
           through = CASE WHEN excluded.through > s.through THEN excluded.through END,
@@ -121,9 +121,9 @@ function appendSql(schema: string, notify: Notify) {
       SELECT room.before::float8 AS before, total.waiting::float8 AS waiting,
         CASE WHEN room.before IS NOT NULL THEN ${notify(`'rows'`)} END AS told
       FROM ${schema}.total LEFT JOIN room ON true WHERE total.id = 1`,
-    streamOf: `
+    producerOf: `
       SELECT through::float8 AS through, first_seq::float8 AS first, last_seq::float8 AS last
-      FROM ${schema}.stream WHERE id = $1`,
+      FROM ${schema}.producer WHERE id = $1`,
     /** Inserts the new ones; returns all. */
     addSources: `
       INSERT INTO ${schema}.source AS s (node, account, instance)
@@ -135,9 +135,9 @@ function appendSql(schema: string, notify: Notify) {
 }
 
 function leaseSql(schema: string, notify: Notify) {
-  const isRenewed = 'holder = $1 AND epoch = $4::bigint';
+  const isRenewed = 'holder = $1 AND fencing_token = $4::bigint';
   return {
-    /** Parameters: 1 id, 2 name, 3 whether it wants the lease, 4 its epoch, 5 duration in ms. */
+    /** Parameters: 1 id, 2 name, 3 whether it wants the lease, 4 its fencing token, 5 duration in ms. */
     claim: `
       WITH noted AS (
         INSERT INTO ${schema}.instance AS i (id, name, seen_at) SELECT $1, $2, clock_timestamp()
@@ -148,43 +148,43 @@ function leaseSql(schema: string, notify: Notify) {
         ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at
       ), taken AS (
         UPDATE ${schema}.lease
-        SET epoch = CASE WHEN ${isRenewed} THEN epoch ELSE epoch + 1 END,
+        SET fencing_token = CASE WHEN ${isRenewed} THEN fencing_token ELSE fencing_token + 1 END,
           bases = CASE WHEN ${isRenewed} THEN bases ELSE ARRAY(
             SELECT base FROM unnest(bases || commits) WITH ORDINALITY AS kept (base, n)
             WHERE n > cardinality(bases) + 1 - ${basesKept} ORDER BY n
           ) END,
           holder = $1, holder_name = $2, expires_at = clock_timestamp() + $5::float8 * interval '1 ms'
         WHERE id = 1 AND $3::boolean AND (holder IS NULL OR holder = $1 OR expires_at <= clock_timestamp())
-        RETURNING epoch
+        RETURNING fencing_token
       ), buried AS (
         DELETE FROM ${schema}.instance WHERE id <> $1 AND NOT ${alive} AND EXISTS (SELECT FROM taken)
       ), forgotten AS (
         DELETE FROM ${schema}.deletion WHERE NOT ${mayBeUnread} AND EXISTS (SELECT FROM taken)
       )
-      SELECT ${epochMs} AS now, taken.epoch::float8 AS taken, lease.epoch::float8 AS epoch,
+      SELECT ${epochMs} AS now, taken.fencing_token::float8 AS taken, lease.fencing_token::float8 AS fencing_token,
         CASE WHEN expires_at > clock_timestamp() THEN holder END AS holder, holder_name,
         last_seq::float8 AS last_seq, waiting::float8 AS waiting,
         (SELECT coalesce(json_agg(json_build_object('id', id, 'name', name) ORDER BY name, id), '[]')
           FROM ${schema}.instance WHERE id <> $1 AND ${alive}) AS others,
         paused, flushes::float8 AS flushes, deletions::float8 AS deletions,
         EXISTS (SELECT FROM ${schema}.outcome WHERE instance = $1)
-          OR (taken.epoch IS NOT NULL AND EXISTS (SELECT FROM ${schema}.outcome WHERE ${isGone(schema)})) AS has_outcomes,
-        CASE WHEN taken.epoch <> coalesce($4::bigint, 0) THEN ${notify(`'lease'`)} END AS told
+          OR (taken.fencing_token IS NOT NULL AND EXISTS (SELECT FROM ${schema}.outcome WHERE ${isGone(schema)})) AS has_outcomes,
+        CASE WHEN taken.fencing_token <> coalesce($4::bigint, 0) THEN ${notify(`'lease'`)} END AS told
       FROM ${schema}.total, ${schema}.control, ${schema}.lease LEFT JOIN taken ON true
       WHERE total.id = 1 AND control.id = 1 AND lease.id = 1`,
     release: `
       WITH released AS (
         UPDATE ${schema}.lease SET holder = NULL, holder_name = NULL, expires_at = to_timestamp(0)
-        WHERE id = 1 AND holder = $1 AND epoch = $2::bigint RETURNING 1 AS done
+        WHERE id = 1 AND holder = $1 AND fencing_token = $2::bigint RETURNING 1 AS done
       )
       SELECT ${notify(`'lease'`)} AS told FROM released`,
     /**
-     * Parameters: 1 posts, 2 an epoch. `reached`: for an epoch that is over, the number of commits when the
+     * Parameters: 1 posts, 2 a fencing token. `reached`: for a token that is over, the number of commits when the
      * next one began; null when that is no longer known.
      */
     lease: `
-      SELECT epoch::float8 AS epoch, holder,
-        CASE WHEN epoch = $2::bigint THEN commits ELSE bases[cardinality(bases) - (epoch - $2::bigint - 1)] END::float8
+      SELECT fencing_token::float8 AS fencing_token, holder,
+        CASE WHEN fencing_token = $2::bigint THEN commits ELSE bases[cardinality(bases) - (fencing_token - $2::bigint - 1)] END::float8
           AS reached,
         EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY($1::bigint[])) AS departed
       FROM ${schema}.lease WHERE id = 1`,
@@ -195,7 +195,7 @@ function leaseSql(schema: string, notify: Notify) {
 }
 
 function storeSql(schema: string, notify: Notify) {
-  const held = 'WHERE id = 1 AND holder = $1 AND epoch = $2::bigint';
+  const held = 'WHERE id = 1 AND holder = $1 AND fencing_token = $2::bigint';
   return {
     /** From here on, late commits of a broken connection have no effect. */
     takeOver: `
@@ -214,11 +214,11 @@ function storeSql(schema: string, notify: Notify) {
     inFlightRecords: `
       SELECT post::float8 AS post, array_to_json(users) AS users, until_wall FROM ${schema}.flight ORDER BY post DESC`,
     setMetaHeld: `
-      WITH held AS (SELECT epoch FROM ${schema}.lease ${held} FOR SHARE), kept AS (
+      WITH held AS (SELECT fencing_token FROM ${schema}.lease ${held} FOR SHARE), kept AS (
         INSERT INTO ${schema}.meta (key, value) SELECT $3, $4 FROM held
         ON CONFLICT (key) DO UPDATE SET value = excluded.value
       )
-      SELECT epoch FROM held`,
+      SELECT fencing_token FROM held`,
     commit: (commit: CommitParts): Statement => commitSql(schema, notify, commit),
   };
 }
@@ -236,7 +236,7 @@ function outcomeSql(schema: string) {
 }
 
 function controlSql(schema: string, notify: Notify) {
-  const held = `SELECT FROM ${schema}.lease WHERE id = 1 AND holder = $1 AND epoch = $2::bigint FOR SHARE`;
+  const held = `SELECT FROM ${schema}.lease WHERE id = 1 AND holder = $1 AND fencing_token = $2::bigint FOR SHARE`;
   return {
     setPaused: `
       UPDATE ${schema}.control SET paused = $1 WHERE id = 1 RETURNING ${notify(`'control'`)} AS told`,
@@ -254,7 +254,7 @@ function controlSql(schema: string, notify: Notify) {
       SELECT id::float8 AS id, through_seq::float8 AS through_seq, asked_wall, user_keys, user_id,
         done_at IS NOT NULL AS done, entries::float8 AS entries, in_flight::float8 AS in_flight
       FROM ${schema}.deletion ORDER BY deletion.id`,
-    /** Parameters: 1 holder, 2 epoch, 3 id, 4 entries, 5 in flight. */
+    /** Parameters: 1 holder, 2 fencing token, 3 id, 4 entries, 5 in flight. */
     finishDeletion: `
       WITH held AS (${held}), finished AS (
         UPDATE ${schema}.deletion SET done_at = clock_timestamp(), entries = $4::bigint, in_flight = $5::bigint
@@ -268,7 +268,7 @@ function controlSql(schema: string, notify: Notify) {
 /** A commit in parts of which no two hold the same number, so that their order does not matter. */
 export interface CommitParts {
   readonly holder: string;
-  readonly epoch: number;
+  readonly fencingToken: number;
   /** The lease's commit count before it. */
   readonly commits: number;
   readonly remove: readonly number[];
@@ -300,7 +300,7 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
   const values: Value[] = [];
   const at = (value: Value, type: string): string => `$${values.push(value)}::${type}`;
   const isHeld = 'EXISTS (SELECT FROM held)';
-  const holds = `holder = ${at(commit.holder, 'text')} AND epoch = ${at(commit.epoch, 'bigint')}`;
+  const holds = `holder = ${at(commit.holder, 'text')} AND fencing_token = ${at(commit.fencingToken, 'bigint')}`;
   const isNext = `commits = ${at(commit.commits, 'bigint')}`;
   const noneInFlight =
     commit.mustBeNew.length === 0

@@ -1,5 +1,5 @@
 // Queue store of the lease holder: reads a shared log and acknowledges, while the lease is held under its
-// epoch.
+// fencing token.
 
 import { batchesOf } from '../queue/batches';
 import { isEmpty } from '../queue/commit-parts';
@@ -44,7 +44,7 @@ export class PostgresStore implements QueueStore {
   constructor(
     private readonly database: Database,
     private readonly holder: string,
-    private readonly epoch: number,
+    private readonly fencingToken: number,
   ) {}
 
   open(): Promise<Opened> {
@@ -108,7 +108,7 @@ export class PostgresStore implements QueueStore {
   setMeta(key: string, value: string): Promise<void> {
     return this.#call(async (line) => {
       const { setMetaHeld } = this.database.sql;
-      const held = await this.database.run(line, setMetaHeld, [this.holder, this.epoch, key, value]);
+      const held = await this.database.run(line, setMetaHeld, [this.holder, this.fencingToken, key, value]);
       if (held.length === 0) throw this.#fenced();
     });
   }
@@ -123,7 +123,10 @@ export class PostgresStore implements QueueStore {
   async #takeOver(line: Line): Promise<Opened> {
     const { database } = this;
     const { sql } = database;
-    const [held] = await database.run<{ commits: number }>(line, sql.takeOver, [this.holder, this.epoch]);
+    const [held] = await database.run<{ commits: number }>(line, sql.takeOver, [
+      this.holder,
+      this.fencingToken,
+    ]);
     if (held === undefined) throw this.#fenced();
     const sentMs = database.clock.monoMs();
     const [totals] = await database.run<{ now: number; last_seq: number; waiting: number; chars: number }>(
@@ -179,13 +182,13 @@ export class PostgresStore implements QueueStore {
    */
   async #explain(line: Line, parts: CommitParts): Promise<void> {
     const [lease] = await line.run<{
-      epoch: number;
+      fencing_token: number;
       holder: string | null;
       reached: number | null;
       departed: boolean;
-    }>(this.database.sql.lease, [parts.mustBeNew, this.epoch]);
+    }>(this.database.sql.lease, [parts.mustBeNew, this.fencingToken]);
     if (lease?.reached === parts.commits + 1) return;
-    if (lease?.epoch !== this.epoch || lease.holder !== this.holder) throw this.#fenced();
+    if (lease?.fencing_token !== this.fencingToken || lease.holder !== this.holder) throw this.#fenced();
     if (lease.reached !== parts.commits) throw this.database.error('fenced', 'its store was opened twice');
     if (lease.departed) throw this.database.error('failed', 'a post is on its way already');
     throw this.database.error('failed', 'nobody knows why');
@@ -206,7 +209,7 @@ export class PostgresStore implements QueueStore {
     if (beginning.size < begin.length) throw this.database.error('failed', 'a post begins twice');
     return {
       holder: this.holder,
-      epoch: this.epoch,
+      fencingToken: this.fencingToken,
       commits: this.#commits,
       remove: [...remove],
       repeat: [...repeat],
@@ -251,7 +254,7 @@ export class PostgresStore implements QueueStore {
   }
 
   #fenced(): Error {
-    return this.database.error('fenced', `epoch ${this.epoch} is over`);
+    return this.database.error('fenced', `fencing token ${this.fencingToken} is over`);
   }
 
   #call<T>(call: (line: Line) => Promise<T>): Promise<T> {

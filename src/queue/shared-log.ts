@@ -21,13 +21,13 @@ export interface Instance {
 export type SharedRow = Omit<NewRow, 'seq' | 'eventMonoMs' | 'cold'>;
 
 /**
- * Rows that one instance appends in one transaction. The producer id `stream` and the batch sequence `number`
- * make a repeated append idempotent: the numbers of a producer increase (gaps are allowed), and a batch whose
- * number is not above the last one is not appended again.
+ * Rows that one instance appends in one transaction. The producer id and the batch sequence make a repeated
+ * append idempotent: the sequences of a producer increase (gaps are allowed), and a batch whose sequence is not
+ * above the last one is not appended again.
  */
 export interface Batch {
-  readonly stream: string;
-  readonly number: number;
+  readonly producerId: string;
+  readonly batchSequence: number;
   /** Id of the instance that has to report the outcomes. At least one row; all or none are appended. */
   readonly instance: string;
   readonly rows: readonly SharedRow[];
@@ -50,7 +50,7 @@ export type Appended =
 /** Result of a claim. */
 export interface Claim {
   /** Fencing token: increases whenever the lease is won, also by the same holder. */
-  readonly epoch: number;
+  readonly fencingToken: number;
   /** Null when nobody holds the lease and the caller did not want it. */
   readonly holder: Instance | null;
   /** Whether the caller holds the lease, for `leaseMs` from the call on. */
@@ -122,16 +122,16 @@ export interface SharedLog {
    * again.
    */
   append(batch: Batch): Promise<Appended>;
-  /** Number of a producer's last batch; 0 for a new producer. */
-  streamThrough(stream: string): Promise<number>;
+  /** Sequence of a producer's last batch; 0 for a new producer. */
+  appendedThrough(producerId: string): Promise<number>;
   /**
    * Records that the instance is alive. If `wants`, takes or renews the lease for `leaseMs` by the store's
-   * clock when the lease is free, has run out or is held by the caller. `epoch` is the caller's fencing token,
+   * clock when the lease is free, has run out or is held by the caller. `fencingToken` is the caller's,
    * or null: a lease that was lost in between is not renewed under its old token, but won anew.
    */
-  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim>;
+  claim(instance: Instance, wants: boolean, fencingToken: number | null, leaseMs: number): Promise<Claim>;
   /** Releases the lease at once if it is still held under this token, and notifies the others. */
-  release(instance: Instance, epoch: number): Promise<void>;
+  release(instance: Instance, fencingToken: number): Promise<void>;
   /**
    * The queue as the lease holder uses it. `open` reads the in-flight records of the previous holder. Each
    * `commit` is carried out only while the lease is held under this token; otherwise it rejects with the code
@@ -140,7 +140,7 @@ export interface SharedLog {
    * A commit whose result is unknown stays pending until it is known, also when the lease is lost meanwhile,
    * because this instance reports outcomes only then. `read` adds the `instance` to each row.
    */
-  store(instance: Instance, epoch: number): QueueStore;
+  store(instance: Instance, fencingToken: number): QueueStore;
   /** Small values for every instance; an instance without the lease only reads the engine's values. */
   readonly meta: Pick<QueueStore, 'getMeta' | 'setMeta'> & {
     /** Sets the value if the current one is `before` (null: not set). Resolves to whether it did. */
@@ -165,7 +165,12 @@ export interface SharedLog {
   /** All deletions that are not carried out, and those carried out within `aliveMs`. */
   deletions(): Promise<readonly SharedDeletion[]>;
   /** Records the result of a deletion. Does nothing if the lease is no longer held under this token. */
-  finishDeletion(instance: Instance, epoch: number, id: number, result: SharedDeletionResult): Promise<void>;
+  finishDeletion(
+    instance: Instance,
+    fencingToken: number,
+    id: number,
+    result: SharedDeletionResult,
+  ): Promise<void>;
   /** Sets the only listener, until `close`. */
   onNews(listener: (news: News) => void): void;
   /**

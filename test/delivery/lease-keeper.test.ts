@@ -25,8 +25,8 @@ describe('the lease of an instance', () => {
       clock,
       leaseMs,
       events: {
-        claimed: ({ epoch }: Claim) => told.push(`epoch ${epoch}`),
-        gained: ({ epoch }) => told.push(`gained ${epoch}`),
+        claimed: ({ fencingToken: token }: Claim) => told.push(`token ${token}`),
+        gained: ({ fencingToken: token }) => told.push(`gained ${token}`),
         lost: () => told.push('lost'),
         unreachable: () => told.push('unreachable'),
       },
@@ -58,10 +58,10 @@ describe('the lease of an instance', () => {
     assert.equal(keeper.mayPost(1), true);
   });
 
-  it('ends and begins again when it returns under another epoch', async () => {
+  it('ends and begins again when it returns under another token', async () => {
     keeper.start();
     await clock.advance(10);
-    assert.deepEqual(told, ['gained 1', 'epoch 1']);
+    assert.deepEqual(told, ['gained 1', 'token 1']);
     // Another instance held the lease while this one was disconnected.
     log.cut();
     await clock.advance(leaseMs + 1);
@@ -71,7 +71,7 @@ describe('the lease of an instance', () => {
     told.length = 0;
     log.join();
     await clock.advance(1_000);
-    assert.deepEqual(told.slice(0, 3), ['lost', 'gained 3', 'epoch 3']);
+    assert.deepEqual(told.slice(0, 3), ['lost', 'gained 3', 'token 3']);
     // Requests built under the first token stay.
     assert.deepEqual([keeper.mayPost(1), keeper.mayPost(3)], [false, true]);
   });

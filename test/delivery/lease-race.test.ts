@@ -18,7 +18,7 @@ describe('a released lease', () => {
       leaseMs: 3_000,
       events: {
         claimed: () => undefined,
-        gained: ({ epoch }) => told.push(`gained ${epoch}`),
+        gained: ({ fencingToken: token }) => told.push(`gained ${token}`),
         lost: () => told.push('lost'),
         unreachable: () => undefined,
       },

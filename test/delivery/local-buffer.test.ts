@@ -61,7 +61,7 @@ describe('the store-and-forward buffer', () => {
   });
 
   it('is not handed over again when the shared log already has the same batch', async () => {
-    const doubt = { stream: 'one', number: 7 };
+    const doubt = { producerId: 'one', batchSequence: 7 };
     await log.append(batchOf('one', 7, rowsOf(1, 3)));
     const localBuffer = new LocalBuffer(file(), log, 'one');
     await clock.outcome(localBuffer.keep(rowsOf(1, 3), doubt));
@@ -72,13 +72,13 @@ describe('the store-and-forward buffer', () => {
 
   it('is handed over when the shared log does not have it, also by a later process', async () => {
     const before = new LocalBuffer(file(), log, 'one');
-    await clock.outcome(before.keep(rowsOf(1, 3), { stream: 'one', number: 7 }));
+    await clock.outcome(before.keep(rowsOf(1, 3), { producerId: 'one', batchSequence: 7 }));
     files.unlock();
     const localBuffer = new LocalBuffer(file(), log, 'two');
     await clock.outcome(localBuffer.keep(rowsOf(4, 5), null));
     await handAllOver(localBuffer);
     assert.deepEqual(usersInLog(), seqs(1, 5));
-    assert.equal(await log.streamThrough('one'), 7);
+    assert.equal(await log.appendedThrough('one'), 7);
   });
 
   it('is handed over to an empty shared log even if it exceeds the log’s limits', async () => {

@@ -62,15 +62,15 @@ describe('docs/several-machines.md', function () {
       const times = { eventWallMs: Date.now(), appendedWallMs: Date.now() };
       const caps = { maxEntries: 10, maxChars: 1_000 };
       await log.append({
-        stream: me.id,
-        number: 1,
+        producerId: me.id,
+        batchSequence: 1,
         instance: me.id,
         rows: [{ ...row, ...times, body: '{}' }],
         ...caps,
       });
-      const { epoch, ours } = await log.claim(me, true, null, 3_000);
+      const { fencingToken: token, ours } = await log.claim(me, true, null, 3_000);
       assert.ok(ours);
-      const store = log.store(me, epoch);
+      const store = log.store(me, token);
       await store.open();
       const rows = await store.read('add', 0, Number.MAX_SAFE_INTEGER, 10);
       await store.setMeta('key', 'value');
@@ -83,9 +83,9 @@ describe('docs/several-machines.md', function () {
       await log.flush();
       const id = await log.requestDeletion({ throughSeq: 1, askedMs: Date.now(), user: null });
       await log.deletions();
-      await log.finishDeletion(me, epoch, id, { entries: 0, inFlight: 0 });
+      await log.finishDeletion(me, token, id, { entries: 0, inFlight: 0 });
       await store.close();
-      await log.release(me, epoch);
+      await log.release(me, token);
     } finally {
       await log.close(me);
     }
@@ -132,7 +132,7 @@ describe('docs/several-machines.md', function () {
 
   it('says how to look at a queue, and how to remove it', async () => {
     const [seen] = (await inDatabase(blocks[4]!)) as Record<string, unknown>[];
-    assert.deepEqual(Object.keys(seen!), ['waiting', 'holder_name', 'epoch', 'held']);
+    assert.deepEqual(Object.keys(seen!), ['waiting', 'holder_name', 'fencing_token', 'held']);
     assert.equal(seen!.held, false);
     await inDatabase(blocks[5]!);
     assert.deepEqual(await inDatabase(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`), []);

@@ -250,9 +250,25 @@ describe('a service that answers in any way', function () {
   }
 
   const kinds: Readonly<Record<Call, readonly string[]>> = {
-    post: ['accepted', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'retriable', 'bodyRefused'],
+    post: [
+      'accepted',
+      'rateLimited',
+      'deadToken',
+      'loginRefused',
+      'configuration',
+      'retriable',
+      'bodyRefused',
+    ],
     authenticate: ['token', 'rateLimited', 'loginRefused', 'configuration', 'retriable'],
-    segments: ['read', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'retriable', 'bodyRefused'],
+    segments: [
+      'read',
+      'rateLimited',
+      'deadToken',
+      'loginRefused',
+      'configuration',
+      'retriable',
+      'bodyRefused',
+    ],
     usage: ['read', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'retriable', 'bodyRefused'],
   };
 

@@ -71,7 +71,7 @@ describe('an account with its queue in a shared database', function () {
     const log = new PostgresLog({ url: databaseUrl, origin: sandbox.url, member: '7' });
     await log.open();
     try {
-      const { epoch } = await log.claim(other, true, null, 30_000);
+      const { fencingToken: epoch } = await log.claim(other, true, null, 30_000);
       await load([shared(), ...flow.nodes()], credentials(), flow);
       await until(() => flow.status === 'standby', `standby, not ${flow.status}`);
       assert.deepEqual([flow.shown.at(-1)!.fill, flow.shown.at(-1)!.shape], ['green', 'dot']);

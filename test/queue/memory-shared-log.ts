@@ -35,7 +35,7 @@ export interface StoreClock {
 }
 
 interface Lease {
-  epoch: number;
+  token: number;
   holder: Instance | null;
   expiresAtMs: number;
 }
@@ -58,7 +58,7 @@ interface DeletionRow extends SharedDeletion {
 /** The database: every call is one transaction. */
 export class MemoryLogStore {
   readonly rows = openLog(':memory:');
-  readonly lease: Lease = { epoch: 0, holder: null, expiresAtMs: 0 };
+  readonly lease: Lease = { token: 0, holder: null, expiresAtMs: 0 };
   readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
   readonly instanceSources = new Map<number, string>();
   readonly handles = new Set<StoreLog>();
@@ -67,16 +67,16 @@ export class MemoryLogStore {
   outcomeRows: OutcomesOfInstance[] = [];
   deletionRows: DeletionRow[] = [];
   control: Control = { paused: false, flushes: 0, deletions: 0 };
-  readonly #streams = new Map<string, Stream>();
+  readonly #producers = new Map<string, Stream>();
   #lastOutcome = 0;
 
   /** The database's clock; `skewMs` of a handle is the offset of its machine. */
   constructor(readonly clock: StoreClock) {}
 
-  append({ stream, number, instance, rows, maxEntries, maxChars }: Batch): Appended {
-    const before = this.#streams.get(stream);
-    if (before !== undefined && number <= before.through) {
-      if (number < before.through) return { kind: 'before' };
+  append({ producerId, batchSequence, instance, rows, maxEntries, maxChars }: Batch): Appended {
+    const before = this.#producers.get(producerId);
+    if (before !== undefined && batchSequence <= before.through) {
+      if (batchSequence < before.through) return { kind: 'before' };
       return { kind: 'appended', firstSeq: before.firstSeq, lastSeq: before.lastSeq };
     }
     const { lastSeq, waiting, bodyChars } = this.rows.totals;
@@ -91,16 +91,16 @@ export class MemoryLogStore {
     this.rows.commit({ append });
     for (const { seq } of append) this.instanceSources.set(seq, instance);
     const appended = { firstSeq: lastSeq + 1, lastSeq: lastSeq + rows.length };
-    this.#streams.set(stream, { through: number, ...appended, seenAtMs: this.clock.wallMs() });
+    this.#producers.set(producerId, { through: batchSequence, ...appended, seenAtMs: this.clock.wallMs() });
     this.tell({ kind: 'rows' });
     return { kind: 'appended', ...appended };
   }
 
-  streamThrough(stream: string): number {
-    return this.#streams.get(stream)?.through ?? 0;
+  appendedThrough(producerId: string): number {
+    return this.#producers.get(producerId)?.through ?? 0;
   }
 
-  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Claim {
+  claim(instance: Instance, wants: boolean, token: number | null, leaseMs: number): Claim {
     const { lease } = this;
     const nowMs = this.clock.wallMs();
     this.instances.set(instance.id, { name: instance.name, seenAtMs: nowMs });
@@ -108,14 +108,14 @@ export class MemoryLogStore {
     const isOwn = lease.holder?.id === instance.id;
     const ours = wants && (isFree || isOwn);
     if (ours) {
-      if (!isOwn || epoch !== lease.epoch) lease.epoch++;
+      if (!isOwn || token !== lease.token) lease.token++;
       lease.holder = instance;
       lease.expiresAtMs = nowMs + leaseMs;
     }
     if (ours) this.#tidy();
     const { lastSeq, waiting } = this.rows.totals;
     return {
-      epoch: lease.epoch,
+      fencingToken: lease.token,
       holder: lease.holder !== null && lease.expiresAtMs > nowMs ? lease.holder : null,
       ours,
       lastSeq,
@@ -128,20 +128,20 @@ export class MemoryLogStore {
     };
   }
 
-  release(instance: Instance, epoch: number): void {
-    if (!this.holds(instance.id, epoch)) return;
+  release(instance: Instance, token: number): void {
+    if (!this.holds(instance.id, token)) return;
     this.lease.holder = null;
     this.tell({ kind: 'lease' });
   }
 
-  holds(instance: string, epoch: number): boolean {
-    return this.lease.holder?.id === instance && this.lease.epoch === epoch;
+  holds(instance: string, token: number): boolean {
+    return this.lease.holder?.id === instance && this.lease.token === token;
   }
 
-  /** Throws `fenced` unless the lease is held under this epoch. */
-  checkLease(instance: string, epoch: number): void {
-    if (!this.holds(instance, epoch))
-      throw new QueueError('fenced', `the lease of epoch ${epoch} is not held any more`);
+  /** Throws `fenced` unless the lease is held under this token. */
+  checkLease(instance: string, token: number): void {
+    if (!this.holds(instance, token))
+      throw new QueueError('fenced', `the lease of token ${token} is not held any more`);
   }
 
   /** Renumbers recovered in-flight records below 0, as every opening does. */
@@ -203,7 +203,7 @@ export class MemoryLogStore {
   #outcomesOf(instance: string): OutcomesOfInstance[] {
     const isHolder = this.lease.holder?.id === instance;
     const isGone = (its: string): boolean =>
-      !this.#isAlive(this.instances.get(its)?.seenAtMs) && !this.#isAlive(this.#streams.get(its)?.seenAtMs);
+      !this.#isAlive(this.instances.get(its)?.seenAtMs) && !this.#isAlive(this.#producers.get(its)?.seenAtMs);
     return this.outcomeRows.filter((row) => row.instance === instance || (isHolder && isGone(row.instance)));
   }
 
@@ -249,21 +249,21 @@ export abstract class StoreLog implements SharedLog {
     return this.call(() => this.logStore.append({ ...batch, rows }), { writes: true });
   }
 
-  streamThrough(stream: string): Promise<number> {
-    return this.call(() => this.logStore.streamThrough(stream));
+  appendedThrough(producerId: string): Promise<number> {
+    return this.call(() => this.logStore.appendedThrough(producerId));
   }
 
-  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim> {
+  claim(instance: Instance, wants: boolean, token: number | null, leaseMs: number): Promise<Claim> {
     this.instance = instance.id;
-    return this.call(() => this.logStore.claim(instance, wants, epoch, leaseMs), { writes: true });
+    return this.call(() => this.logStore.claim(instance, wants, token, leaseMs), { writes: true });
   }
 
-  release(instance: Instance, epoch: number): Promise<void> {
-    return this.call(() => this.logStore.release(instance, epoch), { writes: true });
+  release(instance: Instance, token: number): Promise<void> {
+    return this.call(() => this.logStore.release(instance, token), { writes: true });
   }
 
-  store(instance: Instance, epoch: number): QueueStore {
-    return new HolderStore(this, instance.id, epoch);
+  store(instance: Instance, token: number): QueueStore {
+    return new HolderStore(this, instance.id, token);
   }
 
   readonly meta = {
@@ -303,9 +303,9 @@ export abstract class StoreLog implements SharedLog {
     return this.call(() => this.logStore.deletionRows.map(({ doneAtMs: _, ...deletion }) => deletion));
   }
 
-  finishDeletion(instance: Instance, epoch: number, id: number, result: SharedDeletionResult): Promise<void> {
+  finishDeletion(instance: Instance, token: number, id: number, result: SharedDeletionResult): Promise<void> {
     const finish = (): void => {
-      if (this.logStore.holds(instance.id, epoch)) this.logStore.finishDeletion(id, result);
+      if (this.logStore.holds(instance.id, token)) this.logStore.finishDeletion(id, result);
     };
     return this.call(finish, { writes: true });
   }
@@ -456,7 +456,7 @@ export class HolderStore implements QueueStore {
   constructor(
     private readonly log: StoreLog,
     private readonly instance: string,
-    readonly epoch: number,
+    readonly token: number,
   ) {}
 
   open(): Promise<Opened> {
@@ -526,7 +526,7 @@ export class HolderStore implements QueueStore {
   }
 
   checkLease(): void {
-    this.log.logStore.checkLease(this.instance, this.epoch);
+    this.log.logStore.checkLease(this.instance, this.token);
   }
 
   carryOut(commit: Commit): void {

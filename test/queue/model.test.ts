@@ -191,11 +191,11 @@ class HoldersView implements QueueStore {
 
   constructor(
     private readonly log: PostgresLog,
-    private readonly epoch: number,
+    private readonly token: number,
   ) {}
 
   open(): Promise<Opened> {
-    this.#store = this.log.store(holder, this.epoch);
+    this.#store = this.log.store(holder, this.token);
     return this.#store.open();
   }
 
@@ -203,7 +203,7 @@ class HoldersView implements QueueStore {
     const rows = commit.append ?? [];
     if (rows.length === 0) return this.#store.commit(commit);
     const given = rows.map(({ seq: _seq, eventMonoMs: _eventMonoMs, cold: _cold, ...row }) => row);
-    const appended = await this.log.append(batchOf('stream', ++this.#batches, given));
+    const appended = await this.log.append(batchOf('one', ++this.#batches, given));
     assert.deepEqual(appended, { kind: 'appended', firstSeq: rows[0]!.seq, lastSeq: rows.at(-1)!.seq });
   }
 
@@ -231,7 +231,7 @@ class HoldersView implements QueueStore {
 const holder = processNamed('holder');
 
 function withoutInstance({ instance, ...row }: Row): Row {
-  assert.equal(instance, 'stream');
+  assert.equal(instance, 'one');
   return row;
 }
 
@@ -245,8 +245,8 @@ describe('the store in a database, compared with its model', () => {
   async function compareIn(queue: PostgresQueue, steps: readonly Step[]): Promise<void> {
     try {
       const log = await queue.log();
-      const { epoch } = await log.claim(holder, true, null, 60_000);
-      await compare(steps.flatMap(asShared), new PlainStore(), new HoldersView(log, epoch));
+      const { fencingToken: token } = await log.claim(holder, true, null, 60_000);
+      await compare(steps.flatMap(asShared), new PlainStore(), new HoldersView(log, token));
     } finally {
       await queue.end();
     }

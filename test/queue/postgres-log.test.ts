@@ -153,7 +153,7 @@ describe('the shared log on PostgreSQL', function () {
       }
       const appends = (async () => {
         for (let number = 1; number <= count; number++)
-          await handIn(() => other.append(batchOf('stream', number, [sharedRow(number)])));
+          await handIn(() => other.append(batchOf('one', number, [sharedRow(number)])));
       })();
       for (const seq of seqs(1, count))
         await handIn(() =>
@@ -249,11 +249,11 @@ describe('the shared log on PostgreSQL', function () {
 
       const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
       await near.append(batchOf('two', 1, [sharedRow(1)]));
-      const { epoch, store } = await hold(far);
+      const { token, store } = await hold(far);
       way.losesAnswers = true;
       const commit = codeOf(() => store.commit({ remove: [1], outcomes: [ended(1)] }));
       await until(async () => (await ends(near)).length === 1, 5_000, 'the outcome');
-      await near.release(one, epoch);
+      await near.release(one, token);
       way.losesAnswers = false;
       way.breakClients();
       assert.equal(await commit, 'none');
@@ -392,7 +392,7 @@ describe('the shared log on PostgreSQL', function () {
         way.holdsCalls = false;
         way.deliver();
       }
-      assert.equal((await log.claim(one, true, 1, leaseMs)).epoch, 1);
+      assert.equal((await log.claim(one, true, 1, leaseMs)).fencingToken, 1);
     });
 
     it('accepts an answer that arrived in time, though the process slept past the timeout', async () => {
@@ -402,16 +402,16 @@ describe('the shared log on PostgreSQL', function () {
       const log = await queue.log(0, { url: way.url, clock });
       const news: News['kind'][] = [];
       log.onNews(({ kind }) => news.push(kind));
-      const { epoch } = await hold(log);
+      const { token } = await hold(log);
       await soon(() => news.includes('connected'), 'news of the connection');
       way.holdsAnswers = true;
-      const claim = log.claim(one, true, epoch, leaseMs);
+      const claim = log.claim(one, true, token, leaseMs);
       await soon(() => way.heldAnswerBytes > 0, 'an answer');
       // Timers run first, as when a process wakes up.
       await sleep(1);
       way.deliverAnswers();
       clock.answersAreLate();
-      assert.equal((await claim).epoch, epoch);
+      assert.equal((await claim).fencingToken, token);
     });
 
     it('closes, though the database has silently disappeared', async () => {
@@ -511,7 +511,7 @@ describe('the shared log on PostgreSQL', function () {
     async function useAll(): Promise<void> {
       const log = await queue.log(0, { url });
       await log.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
-      const { epoch, store } = await hold(log);
+      const { token, store } = await hold(log);
       await store.read('add', 0, 9, 9);
       await store.rowsOfUsers([{ userHash: 1, afterSeq: 0, throughSeq: 9 }], 9);
       await store.commit({
@@ -529,9 +529,9 @@ describe('the shared log on PostgreSQL', function () {
       await log.setPaused(true);
       await log.flush();
       const id = await log.requestDeletion({ throughSeq: 1, askedMs: 2, user: { keys: ['k'], id: 'u' } });
-      await log.finishDeletion(one, epoch, id, { entries: 3, inFlight: 4 });
+      await log.finishDeletion(one, token, id, { entries: 3, inFlight: 4 });
       assert.deepEqual((await log.deletions())[0]?.result, { entries: 3, inFlight: 4 });
-      await log.release(one, epoch);
+      await log.release(one, token);
     }
 
     it('needs the right to create a schema in the database, and no other', async () => {

@@ -84,8 +84,8 @@ describe('orphaned shared queues', function () {
     assert.deepEqual(await found(), { ...common, waiting: 0, oldestAppendedWallMs: null, usedBy: [] });
     const next = await queue.log();
     await queue.pass(leaseMs + 1);
-    const { epoch } = await next.claim(two, true, null, leaseMs);
-    const { lastSeq, waiting, bodyChars, recovered } = await next.store(two, epoch).open();
+    const { fencingToken: token } = await next.claim(two, true, null, leaseMs);
+    const { lastSeq, waiting, bodyChars, recovered } = await next.store(two, token).open();
     assert.deepEqual([lastSeq, waiting, bodyChars, recovered.length], [6_000, 0, 0, 1]);
   });
 
@@ -102,7 +102,7 @@ describe('orphaned shared queues', function () {
   it('erase one user from outcomes that were not read, and delete erasures of that user', async () => {
     const log = await leave(10);
     const texts = Array.from({ length: 120 }, (_, at) => `${at} ${at % 3 === 0 ? 'her' : 'him'}`);
-    const { epoch: before, store } = await hold(log);
+    const { token: before, store } = await hold(log);
     for (const text of texts)
       await store.commit({
         outcomes: [{ seq: 1, source: { node: 'n', account: 'a' }, instance: 'gone', report: text }],
@@ -122,7 +122,7 @@ describe('orphaned shared queues', function () {
     await erase();
     const next = await queue.log();
     await queue.pass(leaseMs + 10_000);
-    assert.equal((await next.claim(two, true, null, leaseMs)).epoch, before + 1);
+    assert.equal((await next.claim(two, true, null, leaseMs)).fencingToken, before + 1);
     const outcomes = await next.outcomes(two, [], 999);
     assert.deepEqual(
       outcomes.map(({ text }) => (JSON.parse(text) as { report: string }[])[0]!.report),

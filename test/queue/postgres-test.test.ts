@@ -78,12 +78,12 @@ describe('the test of a shared queue’s database', function () {
         body: '{}',
       } as const;
       const caps = { maxEntries: 9, maxChars: 99 };
-      await log.append({ stream: 's', number: 1, instance: 'i', rows: [row, row], ...caps });
+      await log.append({ producerId: 's', batchSequence: 1, instance: 'i', rows: [row, row], ...caps });
       const found = { kind: 'works', host: new URL(database.url).host, isNew: false, waiting: 2 };
       assert.deepEqual(await test(database.url), { ...found, sender: null });
-      const { epoch } = await log.claim(instance, true, null, 30_000);
+      const { fencingToken: token } = await log.claim(instance, true, null, 30_000);
       assert.deepEqual(await test(database.url), { ...found, sender: 'node-2' });
-      await log.release(instance, epoch);
+      await log.release(instance, token);
       assert.deepEqual(await test(database.url), { ...found, sender: null });
     } finally {
       await log.close({ id: 'i', name: 'node-2' });

@@ -37,12 +37,20 @@ export function sharedRow(user: number, more: Partial<SharedRow> = {}): SharedRo
 }
 
 export function batchOf(
-  stream: string,
-  number: number,
+  producerId: string,
+  batchSequence: number,
   rows: readonly SharedRow[],
   more: Partial<Batch> = {},
 ): Batch {
-  return { stream, number, instance: stream, rows, maxEntries: 1_000_000, maxChars: 1e9, ...more };
+  return {
+    producerId,
+    batchSequence,
+    instance: producerId,
+    rows,
+    maxEntries: 1_000_000,
+    maxChars: 1e9,
+    ...more,
+  };
 }
 
 export function seqs(first: number, last: number): number[] {

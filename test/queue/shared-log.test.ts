@@ -27,10 +27,10 @@ function contract(fresh: () => SharedQueue): void {
 
   /** Rows of the whole queue, as the lease holder reads them. */
   async function rowsOf(log: SharedLog, holder = one) {
-    const { epoch } = await log.claim(holder, true, null, leaseMs);
-    const store = log.store(holder, epoch);
+    const { fencingToken: token } = await log.claim(holder, true, null, leaseMs);
+    const store = log.store(holder, token);
     await store.open();
-    return { epoch, store, rows: await readAll(store) };
+    return { token, store, rows: await readAll(store) };
   }
 
   it('numbers rows in the order of the appends, whichever instance appended them', async () => {
@@ -62,11 +62,11 @@ function contract(fresh: () => SharedQueue): void {
     assert.deepEqual(await first.append(batch), appended);
     await second.append(batchOf('two', 3, [sharedRow(9)]));
     assert.deepEqual(await second.append(batch), appended);
-    assert.equal(await second.streamThrough('one'), 3);
+    assert.equal(await second.appendedThrough('one'), 3);
     await first.append(batchOf('one', 4, [sharedRow(3)]));
     assert.deepEqual(await first.append(batch), { kind: 'before' });
     assert.equal((await rowsOf(first)).rows.length, 4);
-    assert.equal(await first.streamThrough('new'), 0);
+    assert.equal(await first.appendedThrough('new'), 0);
   });
 
   it('appends a batch once when two connections append it at the same time', async () => {
@@ -87,7 +87,7 @@ function contract(fresh: () => SharedQueue): void {
       kind: 'full',
       waiting: 1,
     });
-    assert.equal(await first.streamThrough('one'), 0);
+    assert.equal(await first.appendedThrough('one'), 0);
     const { store } = await rowsOf(first);
     await store.commit({ remove: [1] });
     assert.deepEqual(await first.append(batch), { kind: 'appended', firstSeq: 2, lastSeq: 3 });
@@ -101,42 +101,42 @@ function contract(fresh: () => SharedQueue): void {
       );
       assert.equal(claims.filter(({ ours }) => ours).length, 1);
       const holder = processNamed(`${round} ${claims.findIndex(({ ours }) => ours)}`);
-      for (const claim of claims) assert.deepEqual([claim.holder, claim.epoch], [holder, round + 1]);
+      for (const claim of claims) assert.deepEqual([claim.holder, claim.fencingToken], [holder, round + 1]);
       await queue.pass(leaseMs + 1);
     }
   });
 
   it('leaves the lease to its holder while it is renewed, and gives it to another once it has run out', async () => {
     const taken = await first.claim(one, true, null, leaseMs);
-    assert.deepEqual([taken.ours, taken.epoch, taken.holder], [true, 1, one]);
+    assert.deepEqual([taken.ours, taken.fencingToken, taken.holder], [true, 1, one]);
     await queue.pass(leaseMs - 1_000);
-    assert.equal((await first.claim(one, true, 1, leaseMs)).epoch, 1);
+    assert.equal((await first.claim(one, true, 1, leaseMs)).fencingToken, 1);
     await queue.pass(leaseMs - 1_000);
     const refused = await second.claim(two, true, null, leaseMs);
-    assert.deepEqual([refused.ours, refused.epoch, refused.holder], [false, 1, one]);
+    assert.deepEqual([refused.ours, refused.fencingToken, refused.holder], [false, 1, one]);
     await queue.pass(1_001);
     assert.equal((await second.claim(two, false, null, leaseMs)).holder, null);
     const gained = await second.claim(two, true, null, leaseMs);
-    assert.deepEqual([gained.ours, gained.epoch, gained.holder], [true, 2, two]);
+    assert.deepEqual([gained.ours, gained.fencingToken, gained.holder], [true, 2, two]);
     const lost = await first.claim(one, true, 1, leaseMs);
-    assert.deepEqual([lost.ours, lost.epoch, lost.holder], [false, 2, two]);
+    assert.deepEqual([lost.ours, lost.fencingToken, lost.holder], [false, 2, two]);
   });
 
-  it('renews a lease under its epoch when it has run out and nobody won it, and starts a new epoch after a gap', async () => {
+  it('renews a lease under its token when it has run out and nobody won it, and starts a new token after a gap', async () => {
     await first.claim(one, true, null, leaseMs);
     await queue.pass(leaseMs + 1);
-    assert.equal((await first.claim(one, true, 1, leaseMs)).epoch, 1);
-    assert.equal((await first.claim(one, true, null, leaseMs)).epoch, 2);
-    assert.equal((await first.claim(one, true, 1, leaseMs)).epoch, 3);
+    assert.equal((await first.claim(one, true, 1, leaseMs)).fencingToken, 1);
+    assert.equal((await first.claim(one, true, null, leaseMs)).fencingToken, 2);
+    assert.equal((await first.claim(one, true, 1, leaseMs)).fencingToken, 3);
   });
 
   it('grants a released lease at once, and never to an instance that does not want it', async () => {
     assert.deepEqual((await first.claim(one, false, null, leaseMs)).holder, null);
-    const { epoch } = await first.claim(one, true, null, leaseMs);
-    await second.release(two, epoch);
-    await second.release(one, epoch + 1);
+    const { fencingToken: token } = await first.claim(one, true, null, leaseMs);
+    await second.release(two, token);
+    await second.release(one, token + 1);
     assert.deepEqual((await second.claim(two, true, null, leaseMs)).holder, one);
-    await first.release(one, epoch);
+    await first.release(one, token);
     assert.equal((await second.claim(two, true, null, leaseMs)).ours, true);
   });
 
@@ -158,7 +158,7 @@ function contract(fresh: () => SharedQueue): void {
 
   it('carries out nothing for a holder that has lost the lease', async () => {
     await first.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
-    const { epoch, store } = await rowsOf(first);
+    const { token, store } = await rowsOf(first);
     await store.commit({ begin: [{ post: 1, userHashes: [1] }] });
     await store.setMeta('logins', 'old');
     await queue.pass(leaseMs + 1);
@@ -166,14 +166,14 @@ function contract(fresh: () => SharedQueue): void {
     const refused = [
       () => store.commit({ remove: [1], settle: [1], outcomes: [ended(1, 'two')] }),
       () => store.setMeta('logins', 'new'),
-      () => first.store(one, epoch).open(),
+      () => first.store(one, token).open(),
     ];
     for (const call of refused) assert.equal(await codeOf(call), 'fenced');
     const next = await rowsOf(second, two);
     assert.equal(next.rows.length, 2);
     assert.equal(await next.store.getMeta('logins'), 'old');
     assert.deepEqual(await second.outcomes(two, [], 9), []);
-    await first.release(one, epoch);
+    await first.release(one, token);
     await next.store.commit({ remove: [1] });
   });
 
@@ -188,8 +188,8 @@ function contract(fresh: () => SharedQueue): void {
       unknown: [{ post: 2, untilWallMs }],
     });
     await first.release(one, 1);
-    const { epoch } = await second.claim(two, true, null, leaseMs);
-    const next = second.store(two, epoch);
+    const { fencingToken: token } = await second.claim(two, true, null, leaseMs);
+    const next = second.store(two, token);
     const recovered = [
       { post: -1, userHashes: [1, 2 ** 53 - 1], untilWallMs: null },
       { post: -2, userHashes: [], untilWallMs },
@@ -234,7 +234,7 @@ function contract(fresh: () => SharedQueue): void {
 
   it('gives outcomes of an instance that is gone to the active one, and none of those that live', async () => {
     const third = await queue.log();
-    const { epoch, store } = await rowsOf(first);
+    const { token, store } = await rowsOf(first);
     await second.claim(two, false, null, leaseMs);
     await third.claim(three, false, null, leaseMs);
     await store.commit({ outcomes: [ended(1, 'two')] });
@@ -242,11 +242,11 @@ function contract(fresh: () => SharedQueue): void {
     await store.commit({ outcomes: [ended(3, 'one'), ended(4, 'never seen')] });
     assert.deepEqual(await textsOf(first, one), [textOf(3), textOf(4)]);
     await third.close(three);
-    assert.equal((await first.claim(one, true, epoch, leaseMs)).hasOutcomes, true);
+    assert.equal((await first.claim(one, true, token, leaseMs)).hasOutcomes, true);
     assert.deepEqual(await textsOf(first, one), [textOf(2), textOf(3), textOf(4)]);
     assert.deepEqual(await textsOf(second, two), [textOf(1)]);
     await queue.pass(70_000);
-    await first.claim(one, true, epoch, leaseMs);
+    await first.claim(one, true, token, leaseMs);
     assert.deepEqual(await textsOf(first, one), [1, 2, 3, 4].map(textOf));
     // The instance was asleep and is back: outcomes that were not reported are its own again.
     await second.claim(two, false, null, leaseMs);
@@ -263,11 +263,11 @@ function contract(fresh: () => SharedQueue): void {
   });
 
   it('gives outcomes of instances that are gone only to the active one', async () => {
-    const { epoch, store } = await rowsOf(first);
+    const { token, store } = await rowsOf(first);
     await store.commit({ outcomes: [ended(1, 'gone')] });
     assert.equal((await second.claim(two, true, null, leaseMs)).hasOutcomes, false);
     assert.deepEqual(await textsOf(second, two), []);
-    await first.release(one, epoch);
+    await first.release(one, token);
     assert.equal((await second.claim(two, true, null, leaseMs)).hasOutcomes, true);
     assert.deepEqual(await textsOf(second, two), [textOf(1)]);
     assert.deepEqual(await textsOf(first, one), []);
@@ -284,7 +284,7 @@ function contract(fresh: () => SharedQueue): void {
   });
 
   it('keeps a deletion until the active instance has carried it out, and then until all have read it', async () => {
-    const { epoch } = await first.claim(one, true, null, leaseMs);
+    const { fencingToken: token } = await first.claim(one, true, null, leaseMs);
     const versionOf = async () => (await second.claim(two, false, null, leaseMs)).control.deletions;
     const purge = { throughSeq: 7, askedMs: 1_234.5, user: null };
     const erasure = { throughSeq: 2 ** 50, askedMs: 0, user: { keys: ['ü"', 'k'], id: 'ü"' } };
@@ -296,16 +296,16 @@ function contract(fresh: () => SharedQueue): void {
     ];
     assert.deepEqual(await first.deletions(), asked);
     const result = { entries: 5, inFlight: 6 };
-    await second.finishDeletion(two, epoch, ids[0]!, result);
-    await first.finishDeletion(one, epoch + 1, ids[0]!, result);
+    await second.finishDeletion(two, token, ids[0]!, result);
+    await first.finishDeletion(one, token + 1, ids[0]!, result);
     assert.deepEqual(await second.deletions(), asked);
     assert.equal(await versionOf(), ids[1]);
-    await first.finishDeletion(one, epoch, ids[0]!, result);
-    await first.finishDeletion(one, epoch, ids[0]!, { entries: 0, inFlight: 0 });
+    await first.finishDeletion(one, token, ids[0]!, result);
+    await first.finishDeletion(one, token, ids[0]!, { entries: 0, inFlight: 0 });
     assert.equal(await versionOf(), ids[1] + 1);
     assert.deepEqual(await second.deletions(), [{ ...asked[0], result }, asked[1]]);
     await queue.pass(70_000);
-    await first.claim(one, true, epoch, leaseMs);
+    await first.claim(one, true, token, leaseMs);
     assert.deepEqual(await second.deletions(), asked.slice(1));
   });
 
@@ -367,14 +367,14 @@ function contract(fresh: () => SharedQueue): void {
       5_000,
       () => heard.join(),
     );
-    const { epoch, store } = await rowsOf(first);
-    await first.release(one, epoch);
+    const { token, store } = await rowsOf(first);
+    await first.release(one, token);
     await until(
       () => Promise.resolve(heard.includes('lease')),
       5_000,
       () => heard.join(),
     );
-    const { epoch: again } = await first.claim(one, true, null, leaseMs);
+    const { fencingToken: again } = await first.claim(one, true, null, leaseMs);
     const next = first.store(one, again);
     await next.open();
     await next.commit({ outcomes: [ended(1, 'three')] });
@@ -405,8 +405,8 @@ function contract(fresh: () => SharedQueue): void {
       unknown: [{ post: 1, untilWallMs: nowMs - 45_000 + 20_000 }],
     });
     await slow.release(one, 1);
-    const { epoch } = await fast.claim(two, true, null, leaseMs);
-    const opened = await fast.store(two, epoch).open();
+    const { fencingToken: token } = await fast.claim(two, true, null, leaseMs);
+    const opened = await fast.store(two, token).open();
     near(opened.recovered[0]!.untilWallMs!, nowMs + 110_000);
     near(opened.oldestAppendedWallMs!, nowMs + 90_001);
   });

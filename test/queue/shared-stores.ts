@@ -100,7 +100,7 @@ export class PostgresQueue implements SharedQueue {
   async pass(ms: number): Promise<void> {
     const earlier = `- interval '${ms} ms'`;
     await this.database.query(`UPDATE ${this.schema}.lease SET expires_at = expires_at ${earlier}`);
-    for (const table of ['instance', 'stream'])
+    for (const table of ['instance', 'producer'])
       await this.database.query(`UPDATE ${this.schema}.${table} SET seen_at = seen_at ${earlier}`);
     await this.database.query(`UPDATE ${this.schema}.deletion SET done_at = done_at ${earlier}`);
   }
@@ -125,8 +125,8 @@ export const [one, two] = [processNamed('one'), processNamed('two')];
 
 /** Wins the lease, and opens the holder's store. */
 export async function hold(log: PostgresLog, holder = one) {
-  const { epoch } = await log.claim(holder, true, null, leaseMs);
-  const store = log.store(holder, epoch);
+  const { fencingToken: token } = await log.claim(holder, true, null, leaseMs);
+  const store = log.store(holder, token);
   await store.open();
-  return { epoch, store };
+  return { token, store };
 }

@@ -36,11 +36,11 @@ const retryMs = 500;
 
 export class LeaseKeeper {
   /** Under which the lease is held. */
-  private epoch: number | null = null;
+  private fencingToken: number | null = null;
   /** Until when nobody else can have it, by each clock. */
   private validUntil = { monoMs: -Infinity, wallMs: -Infinity };
   /** The last lease that was released: an answer to an earlier renewal may still name it. */
-  private releasedEpoch: number | null = null;
+  private releasedToken: number | null = null;
   private wants = false;
   /** What `setWants` said last, whoever has stepped aside since. */
   private asked = false;
@@ -57,12 +57,12 @@ export class LeaseKeeper {
     return this.cancelReturn !== null;
   }
 
-  /** Whether a post may leave now that was made ready under the lease of this epoch. */
-  mayPost(epoch: number): boolean {
+  /** Whether a post may leave now that was made ready under the lease of this fencingToken. */
+  mayPost(fencingToken: number): boolean {
     const { clock } = this.options;
     const { monoMs, wallMs } = this.validUntil;
     const leftMs = Math.min(monoMs - clock.monoMs(), wallMs - clock.wallMs());
-    return this.epoch === epoch && leftMs > postMarginMs;
+    return this.fencingToken === fencingToken && leftMs > postMarginMs;
   }
 
   start(): void {
@@ -107,7 +107,12 @@ export class LeaseKeeper {
     const until = { monoMs: clock.monoMs() + leaseMs, wallMs: clock.wallMs() + leaseMs };
     let nextMs = retryMs;
     try {
-      const claim = await log.claim(instance, this.wants || this.epoch !== null, this.epoch, leaseMs);
+      const claim = await log.claim(
+        instance,
+        this.wants || this.fencingToken !== null,
+        this.fencingToken,
+        leaseMs,
+      );
       if (this.closed) return;
       this.took(claim, until);
       events.claimed(claim);
@@ -122,32 +127,32 @@ export class LeaseKeeper {
 
   private took(claim: Claim, until: typeof this.validUntil): void {
     const { events } = this.options;
-    const { ours, epoch } = claim;
-    if (this.epoch !== null && (!ours || epoch !== this.epoch)) {
-      this.epoch = null;
+    const { ours, fencingToken } = claim;
+    if (this.fencingToken !== null && (!ours || fencingToken !== this.fencingToken)) {
+      this.fencingToken = null;
       events.lost();
     }
-    if (!ours || epoch === this.releasedEpoch) return;
+    if (!ours || fencingToken === this.releasedToken) return;
     this.validUntil = until;
-    if (this.epoch !== null) return;
+    if (this.fencingToken !== null) return;
     // Released while the claim was on its way: given back.
     if (!this.wants) {
-      void this.giveBack(epoch);
+      void this.giveBack(fencingToken);
       return;
     }
-    this.epoch = epoch;
+    this.fencingToken = fencingToken;
     events.gained(claim);
   }
 
   /** Gives the lease up, for another to have at once. Does not ask for it again until `setWants(true)`. */
   async release(): Promise<void> {
     this.wants = false;
-    const { epoch } = this;
-    if (epoch === null) return;
-    this.epoch = null;
-    this.releasedEpoch = epoch;
+    const { fencingToken } = this;
+    if (fencingToken === null) return;
+    this.fencingToken = null;
+    this.releasedToken = fencingToken;
     this.options.events.lost();
-    await this.giveBack(epoch);
+    await this.giveBack(fencingToken);
   }
 
   /** Another may have the lease for so long, or until `comeBack`. */
@@ -164,9 +169,9 @@ export class LeaseKeeper {
   }
 
   /** It runs out by itself should that fail. */
-  private async giveBack(epoch: number): Promise<void> {
+  private async giveBack(fencingToken: number): Promise<void> {
     const { log, instance } = this.options;
-    await log.release(instance, epoch).catch(() => undefined);
+    await log.release(instance, fencingToken).catch(() => undefined);
   }
 
   /** Leaves no timer. Call `release` before. */

@@ -1,8 +1,8 @@
 // Where entries wait on this machine while the shared log cannot be reached, until they are handed over in order.
 //
-// What was handed over is removed here only afterwards. A crash in between repeats a batch under its old number, which
+// What was handed over is removed here only afterwards. A crash in between repeats a batch under its old batch sequence, which
 // the log then knows (see `Batch`). The batch that was on its way when the connection broke comes first, under the
-// stream and number that it had: nobody knows whether it arrived.
+// producer id and batch sequence that it had: nobody knows whether it arrived.
 
 import { randomUUID } from 'node:crypto';
 
@@ -14,11 +14,11 @@ import { lanes, type NewRow, type QueueStore, type Row } from '../../queue/store
 import type { Batch, SharedLog, SharedRow } from '../../queue/shared-log';
 
 /** Parts of the store: never change them. */
-const streamKey = 'stream';
+const producerIdKey = 'producerId';
 const doubtKey = 'doubtful batch';
 
 /** A batch of which nobody knows whether the log has it. */
-export type Doubt = Pick<Batch, 'stream' | 'number'>;
+export type Doubt = Pick<Batch, 'producerId' | 'batchSequence'>;
 
 interface DoubtfulRows extends Doubt {
   /** Its rows here. */
@@ -44,7 +44,7 @@ export class LocalBuffer {
   /** Epoch ms before which nothing that waits here was taken, as far as is known; Infinity when nothing waits. */
   oldestAppendedWallMs = Infinity;
   private lastSeq = 0;
-  private stream = '';
+  private producerId = '';
   private doubt: DoubtfulRows | null = null;
   /** The store has a note of a doubtful batch, perhaps of one that was never written here. */
   private doubtNoted = false;
@@ -53,7 +53,7 @@ export class LocalBuffer {
   private opening: Promise<void> | null = null;
   /** Everything up to it was handed over; null until the log has said so. */
   private handedOverSeq: number | null = null;
-  /** On its way to the log. Until its fate is known it is handed in again under its number, or that would lie. */
+  /** On its way to the log. Until its fate is known it is handed in again under its batch sequence, or that would lie. */
   private page: Page | null = null;
 
   constructor(
@@ -79,10 +79,10 @@ export class LocalBuffer {
       this.lastSeq = lastSeq;
       this.waiting = waiting;
       this.bodyChars = bodyChars;
-      this.stream = (await store.getMeta(streamKey)) ?? '';
-      if (this.stream === '') {
-        this.stream = randomUUID();
-        await store.setMeta(streamKey, this.stream);
+      this.producerId = (await store.getMeta(producerIdKey)) ?? '';
+      if (this.producerId === '') {
+        this.producerId = randomUUID();
+        await store.setMeta(producerIdKey, this.producerId);
       }
       const doubt = readDoubt(await store.getMeta(doubtKey));
       // Noted for rows that were never written: their numbers go to others now.
@@ -130,8 +130,8 @@ export class LocalBuffer {
     this.handedOverSeq ??= await this.forgetHandedOver();
     const page = (this.page ??= await this.oldest(this.handedOverSeq));
     if (page === null) return { kind: 'empty' };
-    const { stream, number, rows } = page;
-    const its = { stream, number, rows: rows.map(sharedRow), instance: this.instance };
+    const { producerId, batchSequence, rows } = page;
+    const its = { producerId, batchSequence, rows: rows.map(sharedRow), instance: this.instance };
     // More than the log may hold waits until that is empty, not forever.
     const maxEntries = Math.max(caps.maxEntries, rows.length);
     const maxChars = Math.max(caps.maxChars, charsOf(rows));
@@ -144,7 +144,7 @@ export class LocalBuffer {
 
   /** An earlier process may have died between handing over and removing. */
   private async forgetHandedOver(): Promise<number> {
-    const through = await this.log.streamThrough(this.stream);
+    const through = await this.log.appendedThrough(this.producerId);
     for (;;) {
       const rows = await this.rowsBetween(0, through, rowsPerBatch);
       if (rows.length === 0) return through;
@@ -170,7 +170,7 @@ export class LocalBuffer {
     if (found.length > 0 && doubt !== null) return { ...doubt, rows: found };
     if (found.length > 0) {
       const rows = firstBatch(found);
-      return { stream: this.stream, number: rows.at(-1)!.seq, rows };
+      return { producerId: this.producerId, batchSequence: rows.at(-1)!.seq, rows };
     }
     if (doubt === null) return null;
     // All of the doubtful ones are in the log, or discarded, and removed from this buffer.

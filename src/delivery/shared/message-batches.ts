@@ -21,7 +21,9 @@ interface Part {
 }
 
 export interface MessageBatch {
-  readonly batch: Pick<Batch, 'stream' | 'number' | 'instance'> & { readonly rows: readonly FreshRow[] };
+  readonly batch: Pick<Batch, 'producerId' | 'batchSequence' | 'instance'> & {
+    readonly rows: readonly FreshRow[];
+  };
   readonly parts: readonly Part[];
   /** What follows of its message, for which the queue must have room, too; null for what follows itself. */
   readonly following: { readonly rows: number; readonly chars: number } | null;
@@ -32,7 +34,7 @@ export interface MessageBatch {
 }
 
 export class MessageBatches {
-  private lastNumber = 0;
+  private lastSequence = 0;
 
   constructor(private readonly instance: string) {}
 
@@ -57,9 +59,9 @@ export class MessageBatches {
   }
 
   private numbered(rows: readonly FreshRow[], its: Pick<MessageBatch, 'parts' | 'following'>): MessageBatch {
-    this.lastNumber += 1;
+    this.lastSequence += 1;
     const { instance } = this;
-    const batch = { stream: instance, number: this.lastNumber, instance, rows };
+    const batch = { producerId: instance, batchSequence: this.lastSequence, instance, rows };
     return { batch, ...its, tried: false, keeping: null };
   }
 }

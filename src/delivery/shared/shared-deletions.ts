@@ -45,7 +45,7 @@ export class SharedDeletions {
   private keptThrough: number | null = null;
   private reading = false;
   private readonly asked = new Map<number, Asked>();
-  private active: { readonly epoch: number; readonly carry: Carrier } | null = null;
+  private active: { readonly fencingToken: number; readonly carry: Carrier } | null = null;
   /** By id, what the active instance has carried out or is about to; null until that is known. */
   private readonly carried = new Map<number, SharedDeletionResult | null>();
 
@@ -58,8 +58,8 @@ export class SharedDeletions {
   }
 
   /** This instance is the active one from now on, whose queue is open. */
-  activated(epoch: number, carry: Carrier): void {
-    this.active = { epoch, carry };
+  activated(fencingToken: number, carry: Carrier): void {
+    this.active = { fencingToken, carry };
     this.carried.clear();
     this.readAgain();
   }
@@ -157,23 +157,23 @@ export class SharedDeletions {
     const { id } = deletion;
     if (active === null) return;
     const result = carried.get(id);
-    if (result !== undefined && result !== null) this.finish(active.epoch, id, result);
+    if (result !== undefined && result !== null) this.finish(active.fencingToken, id, result);
     if (carried.has(id)) return;
     carried.set(id, null);
     active.carry(deletion).then(
       (done) => {
         if (this.active !== active) return;
         carried.set(id, done);
-        this.finish(active.epoch, id, done);
+        this.finish(active.fencingToken, id, done);
       },
       // The next active instance carries it out.
       () => undefined,
     );
   }
 
-  private finish(epoch: number, id: number, result: SharedDeletionResult): void {
+  private finish(fencingToken: number, id: number, result: SharedDeletionResult): void {
     const { log, instance } = this.parts;
-    log.finishDeletion(instance, epoch, id, result).then(
+    log.finishDeletion(instance, fencingToken, id, result).then(
       () => this.readAgain(),
       // The next claim has them read again, and brings another try.
       () => (this.version = -1),

@@ -194,8 +194,9 @@ export class SharedProducer {
   }
 
   private async keepOnce(pending: MessageBatch): Promise<void> {
-    const { rows, stream, number } = pending.batch;
-    if (!(await this.way.keep(rows, pending.tried ? { stream, number } : null))) return;
+    const { rows, producerId: stream, batchSequence: number } = pending.batch;
+    if (!(await this.way.keep(rows, pending.tried ? { producerId: stream, batchSequence: number } : null)))
+      return;
     this.pending = null;
     this.tookUnnumbered(pending);
     this.tellEarly();

@@ -3,7 +3,7 @@
 //
 // To take over is what a start after a crash is: the sender opens the log, finds what was on its way, and repeats it
 // once more when it can no longer run (promise 2). Nothing of the old holder counts from then on, because each of its
-// commits is made under its epoch.
+// commits is made under its fencingToken.
 
 import type { Claim, Instance, SharedDeletionRequest } from '../../queue/shared-log';
 import { within } from '../../clock';
@@ -158,25 +158,25 @@ export class SharedQueue {
   }
 
   /** This process sends now. */
-  private takeOver({ epoch, control }: Claim): void {
+  private takeOver({ fencingToken, control }: Claim): void {
     const { log, instance } = this.options;
     this.common.logins.forgetStates();
-    const sender = new Sender(this.common, log.store(instance, epoch), {
+    const sender = new Sender(this.common, log.store(instance, fencingToken), {
       instance: instance.id,
       report: (outcomes) => this.producer.report(outcomes),
-      opened: () => this.senderOpened(sender, epoch),
+      opened: () => this.senderOpened(sender, fencingToken),
       // Not under a later lease either: others may have sent meanwhile.
-      mayPost: () => this.lease.mayPost(epoch),
+      mayPost: () => this.lease.mayPost(fencingToken),
     });
     this.sender = sender;
     if (control.paused) sender.setPaused(true);
     sender.start();
   }
 
-  private senderOpened(sender: Sender, epoch: number): void {
+  private senderOpened(sender: Sender, fencingToken: number): void {
     if (this.sender !== sender) return;
     sender.logReaches(this.claim?.lastSeq ?? 0);
-    this.deletions.activated(epoch, ({ throughSeq, user }) => {
+    this.deletions.activated(fencingToken, ({ throughSeq, user }) => {
       sender.logReaches(throughSeq);
       return sender.delete(user, throughSeq);
     });

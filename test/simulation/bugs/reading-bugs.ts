@@ -24,7 +24,7 @@ export const readingBugs: readonly Bug[] = [
   ),
   bug('a post is sent after its engine was closed, under any lease', () => [
     replaced(LeaseKeeper, 'mayPost', function () {
-      return this.epoch !== null && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
+      return this.token !== null && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
     }),
     replacedGetter(Turns, 'mayLeave', function () {
       return this.parts.lease.mayPost();
@@ -56,8 +56,8 @@ export const readingBugs: readonly Bug[] = [
       return 1_000 + Number(this.ranMs());
     }),
     // The wall clock, which counts the sleep, is not read either.
-    replaced(LeaseKeeper, 'mayPost', function (_original, epoch) {
-      return this.epoch === epoch && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
+    replaced(LeaseKeeper, 'mayPost', function (_original, token) {
+      return this.token === token && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
     }),
   ]),
   breaks(

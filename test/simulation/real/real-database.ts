@@ -42,10 +42,10 @@ export class RealDatabase extends Database {
     return {
       open: () => its.open(),
       append: (batch) => its.append(batch),
-      streamThrough: (stream) => its.streamThrough(stream),
+      appendedThrough: (producerId) => its.appendedThrough(producerId),
       claim: async (...args) => {
         const claim = await its.claim(...args);
-        if (claim.ours) this.#epochs.set(`${member} ${user.instance}`, claim.epoch);
+        if (claim.ours) this.#epochs.set(`${member} ${user.instance}`, claim.fencingToken);
         return claim;
       },
       release: (...args) => its.release(...args),
@@ -84,7 +84,7 @@ export class RealDatabase extends Database {
     return this.#pending.get(member) ?? 0;
   }
 
-  override epoch(member: string, instance: number): number {
+  override token(member: string, instance: number): number {
     return this.#epochs.get(`${member} ${instance}`) ?? 0;
   }
 

@@ -35,9 +35,9 @@ export class Database {
   readonly connections = new Map<number, number>();
   /**
    * By instance: the last commit with new in-flight records, when it was known to be carried out, and its
-   * epoch.
+   * token.
    */
-  readonly departed = new Map<number, { readonly atMs: number; readonly epoch: number }>();
+  readonly departed = new Map<number, { readonly atMs: number; readonly token: number }>();
   /** Writes that wait for the standby, in order. */
   #waiting: (() => void)[] = [];
 
@@ -66,18 +66,18 @@ export class Database {
     return this.stores.get(member)?.rows.totals.waiting ?? 0;
   }
 
-  /** The epoch under which the member's queue is sent. */
-  epoch(member: string, _instance: number): number {
-    return this.logStore(member).lease.epoch;
+  /** The token under which the member's queue is sent. */
+  token(member: string, _instance: number): number {
+    return this.logStore(member).lease.token;
   }
 
   /** Whether a process has the lease in the database; null when that cannot be determined. */
   isSender(member: string, instance: number, name: string): boolean | null {
-    const { holder, expiresAtMs, epoch } = this.logStore(member).lease;
+    const { holder, expiresAtMs, token } = this.logStore(member).lease;
     const departed = this.departed.get(instance);
     // A request that is sent when its commit becomes known is sent under the lease of that commit, or not at
     // all.
-    const isStale = departed?.atMs === this.world.nowMs && departed.epoch !== epoch;
+    const isStale = departed?.atMs === this.world.nowMs && departed.token !== token;
     return holder?.name === name && expiresAtMs > epochMs + this.world.nowMs && !isStale;
   }
 
@@ -265,7 +265,7 @@ class DatabaseLog extends StoreLog {
       try {
         await this.attempt(work, true);
         if ((commit.begin ?? []).length > 0)
-          database.departed.set(user.instance, { atMs: database.world.nowMs, epoch: store.epoch });
+          database.departed.set(user.instance, { atMs: database.world.nowMs, token: store.token });
         return;
       } catch (error) {
         if (error instanceof Unanswered) isSent = true;

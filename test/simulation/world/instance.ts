@@ -223,8 +223,8 @@ export class Instance {
       isHeld: () => this.isHeld(state.member),
       term: () => {
         const { queue, database: name } = state;
-        const epoch = queue === 'shared' ? `${name}.${database().epoch(String(state.member), index)}` : '';
-        return `${index}.${life}.${queue}.${epoch}`;
+        const token = queue === 'shared' ? `${name}.${database().token(String(state.member), index)}` : '';
+        return `${index}.${life}.${queue}.${token}`;
       },
       sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
       leaseOk: (member: number): boolean | null =>
