@@ -209,8 +209,9 @@ export class Sender {
   }
 
   setPaused(paused: boolean): void {
+    if (this.turns.paused === paused) return;
     this.turns.paused = paused;
-    if (!paused) this.turns.ask();
+    this.turns.ask();
   }
 
   /** `Engine.purge` (null) and `Engine.erase`, of rows up to `mostSeq`. */

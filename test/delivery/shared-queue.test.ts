@@ -115,6 +115,30 @@ describe('instances of a shared queue', () => {
     }
   });
 
+  it('send nothing that comes after a pause, and go on after a resume', async () => {
+    const flow = new Instances();
+    await flow.advance(2_000);
+    const { sender, logStore } = flow;
+    // The database is slow to do what an operator asks.
+    for (const log of logStore.handles) {
+      const set = log.setPaused.bind(log);
+      log.setPaused = (paused) =>
+        new Promise((resolve) => logStore.clock.after(500, () => resolve(set(paused))));
+    }
+    flow.queue(sender).pause();
+    const first = flow.add(sender, 1);
+    await flow.advance(3_000);
+    assert.equal(first.end, null);
+    flow.queue(1 - sender).resume();
+    await flow.advance(3_000);
+    assert.equal((first.end as { kind: string } | null)?.kind, 'settled');
+    flow.queue(sender).pause();
+    flow.queue(sender).resume();
+    const second = flow.add(sender, 2);
+    await flow.advance(3_000);
+    assert.equal(second.end?.kind, 'settled');
+  });
+
   it('stay paused when that is asked for while a new sender wins the lease', async () => {
     const flow = new Instances({ instances: 1 });
     const { logStore } = flow;

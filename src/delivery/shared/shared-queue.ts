@@ -41,6 +41,8 @@ export class SharedQueue {
   /** Of this process while it stands by: reads what the holder has counted. */
   private readonly othersSent: SentCountStore;
   private claim: Claim | null = null;
+  /** Pauses and resumes on their way to the database: until they are there, what it says is out of date. */
+  private pausesAsked = 0;
   private unreachable: unknown = null;
   /** Entries in the log when it was last heard of. */
   private lastInLog = 0;
@@ -145,7 +147,7 @@ export class SharedQueue {
 
   /** What operators asked for since the claim before. */
   private obey({ control }: Claim, { control: before }: Claim): void {
-    if (control.paused !== before.paused) this.sender?.setPaused(control.paused);
+    if (this.pausesAsked === 0) this.sender?.setPaused(control.paused);
     if (control.flushes !== before.flushes) this.sender?.flush();
   }
 
@@ -286,7 +288,10 @@ export class SharedQueue {
   }
 
   setPaused(paused: boolean): void {
-    this.ask(this.options.log.setPaused(paused));
+    // Here at once: the next entry of the flow must not leave.
+    this.sender?.setPaused(paused);
+    this.pausesAsked += 1;
+    this.ask(this.options.log.setPaused(paused).finally(() => (this.pausesAsked -= 1)));
   }
 
   private ask(asking: Promise<void>): void {
