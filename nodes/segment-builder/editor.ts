@@ -9,10 +9,11 @@ import { useStyle } from '../shared/editor/style';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { offerDomainTypes, prepareDomain } from './editor/domain';
 import { Preview } from './editor/preview';
-import { labelOf, newRow, type BuilderProperties } from './editor/properties';
+import { labelOf, type BuilderProperties } from './editor/properties';
 import { prepareRows, readRows, updateRows } from './editor/rows';
 import { nameInput, offerTypes, typesFor } from './editor/typed-inputs';
 import { verdictOn, type Property } from './editor/validate';
+import { firstRow } from './schema';
 
 declare const RED: EditorRed;
 
@@ -34,7 +35,7 @@ RED.nodes.registerType<BuilderProperties>('xandr-segment-builder', {
     source: { value: 'message', validate: valid('source') },
     items: { value: 'payload', validate: valid('items') },
     itemsType: { value: 'msg' },
-    userId: { value: '', validate: valid('userId') },
+    userId: { value: 'payload.user', validate: valid('userId') },
     userIdType: { value: 'msg' },
     domain: { value: '', validate: valid('domain') },
     domainType: { value: 'str' },
@@ -42,7 +43,7 @@ RED.nodes.registerType<BuilderProperties>('xandr-segment-builder', {
     action: { value: 'add', validate: valid('action') },
     actionProperty: { value: '', validate: valid('actionProperty') },
     actionType: { value: 'msg' },
-    segments: { value: [newRow()], validate: valid('segments') },
+    segments: { value: [{ ...firstRow }], validate: valid('segments') },
     eventTime: { value: '', validate: valid('eventTime') },
     eventTimeType: { value: 'msg' },
     output: { value: 'payload', validate: valid('output') },

@@ -32,6 +32,20 @@ export interface BuilderSettings extends BuilderConfig {
   readonly outputType: 'msg';
 }
 
+/** Of a new node: the message names the segment. */
+export const firstRow: SegmentRow = {
+  by: 'id',
+  segment: 'payload.segment',
+  segmentType: 'msg',
+  member: '',
+  memberType: 'num',
+  value: '',
+  valueType: 'num',
+  expiration: '30',
+  expirationType: 'num',
+  expirationUnit: 'default',
+};
+
 /** Whether a row's time is a number of these units. */
 export function takesTime(unit: unknown): boolean {
   return unit !== 'never' && unit !== 'default';
@@ -54,7 +68,7 @@ export function builderSchema(saved: Saved): Schema<BuilderSettings> {
     source: choice(['message', 'items'], 'message'),
     items: onlyIf(items, own('items', { missing: 'payload', hasItems: false }), ''),
     itemsType: onlyIf(items, types, 'msg'),
-    userId: own('userId', {}),
+    userId: own('userId', { missing: 'payload.user' }),
     userIdType: types,
     domain: own('domain', {
       optional: true,
@@ -66,7 +80,9 @@ export function builderSchema(saved: Saved): Schema<BuilderSettings> {
     action: choice(['add', 'remove', 'property'], 'add'),
     actionProperty: onlyIf(byEvent, own('actionProperty', {}, 'actionType'), ''),
     actionType: onlyIf(byEvent, types, 'msg'),
-    segments: rows((each) => rowSchema(each, hasItems, plainText(saved.action) === 'remove'), 'noSegments'),
+    segments: rows((each) => rowSchema(each, hasItems, plainText(saved.action) === 'remove'), 'noSegments', [
+      firstRow,
+    ]),
     eventTime: own('eventTime', { optional: true }),
     eventTimeType: types,
     output: own('output', { missing: 'payload' }),

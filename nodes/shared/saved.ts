@@ -97,10 +97,16 @@ export function field<T>(missing: T | Refused, read: (value: unknown) => T | Ref
 }
 
 /**
- * A list of rows whose fields depend on each other. A row that is no object has the code `row`; a missing or empty list has `empty`.
+ * A list of rows whose fields depend on each other. A row that is no object has the code `row`; an empty list has `empty`.
+ * @param missing what a list that is not saved means
  */
-export function rows<T>(schemaOf: (row: Saved) => Schema<T>, empty: string): Schema<T[]> {
-  return z.transform((value: unknown, context): T[] => {
+export function rows<T>(
+  schemaOf: (row: Saved) => Schema<T>,
+  empty: string,
+  missing: readonly T[],
+): Schema<T[]> {
+  return z.transform((saved: unknown, context): T[] => {
+    const value = saved ?? missing;
     const list: readonly unknown[] = Array.isArray(value) ? value : [];
     if (list.length === 0) context.issues.push({ code: 'custom', message: empty, input: value });
     return list.flatMap((each, index) => {

@@ -25,7 +25,7 @@ describe('the segment builder in the editor', () => {
       source: 'message',
       items: 'payload',
       itemsType: 'msg',
-      userId: '',
+      userId: 'payload.user',
       userIdType: 'msg',
       domain: '',
       domainType: 'str',
@@ -33,7 +33,7 @@ describe('the segment builder in the editor', () => {
       action: 'add',
       actionProperty: '',
       actionType: 'msg',
-      segments: [{ ...row, segment: '' }],
+      segments: [{ ...row, segment: 'payload.segment', segmentType: 'msg', expirationUnit: 'default' }],
       eventTime: '',
       eventTimeType: 'msg',
       output: 'payload',
@@ -41,12 +41,12 @@ describe('the segment builder in the editor', () => {
     });
   });
 
-  it('asks a new user for two things: the user id and the segment', () => {
-    const errors = errorsOf();
+  it('is valid as it is dragged in, and asks for a user id and a segment that are emptied', () => {
+    assert.deepEqual(errorsOf(), []);
+    const errors = errorsOf({ userId: '', segments: [{ ...row, segment: '' }] });
     assert.equal(errors.length, 2, errors.join('\n'));
     assert.match(errors[0]!, /^User id: enter a property/);
     assert.match(errors[1]!, /^Segment 1: enter the segment/);
-    assert.deepEqual(errorsOf(complete), []);
   });
 
   /** One of each kind of sentence; which values are refused: test/nodes/builder-schema.test.ts. */
@@ -157,7 +157,7 @@ describe('the segment builder in the editor', () => {
   it('describes the node on the canvas', () => {
     const label = (properties: object): string => definition.label.call(nodeWith(properties));
     const rows = (...changes: object[]): object[] => changes.map((change) => ({ ...row, ...change }));
-    assert.equal(label({}), 'segment builder');
+    assert.equal(label({ segments: rows({ segment: '' }) }), 'segment builder');
     assert.equal(label({ segments: rows({}) }), '10001 · 30 d');
     assert.equal(label({ segments: rows({ name: 'kitchen viewers' }) }), 'kitchen viewers · 30 d');
     assert.equal(label({ segments: rows({ name: 'buyers' }), action: 'remove' }), 'remove: buyers');

@@ -17,7 +17,7 @@ export interface BuilderProperties extends BuilderConfig {
   outputType: string;
 }
 
-/** A new row: a user id and this row's segment are all that a new user has to fill in. */
+/** A further row: its segment is to be filled in. */
 export function newRow(): NamedRow {
   return {
     by: 'id',
