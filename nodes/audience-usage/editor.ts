@@ -1,6 +1,6 @@
 // Editor definition of the usage node: defaults, validators, label and form.
 import { keepNames, reachConfigButtons, typedInput } from '../shared/editor/accessible';
-import { awaitFirstAccount, labelOf, useOnlyAccount, validAccount } from '../shared/editor/account';
+import { bringSandbox, labelOf, useOnlyAccount, validAccount } from '../shared/editor/account';
 import { keepSelectable, keepVariable, showHint } from '../shared/editor/choices';
 import { currentValues, formClosed, formOpened } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
@@ -128,4 +128,4 @@ RED.nodes.registerType<UsageProperties>('xandr-audience-usage', {
 });
 
 completeOnLoad('xandr-audience-usage');
-awaitFirstAccount();
+bringSandbox('xandr-audience-usage');

@@ -2,7 +2,7 @@
 import { keepNames, reachConfigButtons, typedInput } from '../shared/editor/accessible';
 import {
   accountOf,
-  awaitFirstAccount,
+  bringSandbox,
   labelOf,
   useOnlyAccount,
   validAccount,
@@ -144,4 +144,4 @@ RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
 });
 
 completeOnLoad('xandr-instant-audience-out');
-awaitFirstAccount();
+bringSandbox('xandr-instant-audience-out');

@@ -3,7 +3,7 @@ import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
 import { fieldValue, formClosed, formOpened } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
-import { awaitFirstAccount, useOnlyAccount } from '../shared/editor/account';
+import { useOnlyAccount } from '../shared/editor/account';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
@@ -81,7 +81,6 @@ RED.nodes.registerType<BuilderProperties>('xandr-segment-builder', {
 });
 
 completeOnLoad('xandr-segment-builder');
-awaitFirstAccount();
 
 let preview: Preview | null = null;
 

@@ -51,8 +51,15 @@ interface EditorDefinition<Props, Credentials = Record<string, never>> {
   oneditdelete?: (this: EditorNode<Props>) => void;
 }
 
+/** A step of the undo history; `multi` has several, `add` the ids of the nodes that were added. */
+export interface HistoryEvent {
+  readonly t: string;
+  readonly events?: readonly HistoryEvent[];
+  readonly nodes?: string[];
+}
+
 /** The editor's global `RED`; declare it where it is used: `declare const RED: EditorRed`. */
-export type EditorRed = Omit<EditorRED, 'nodes' | 'editor' | 'tabs' | 'utils' | 'events'> & {
+export type EditorRed = Omit<EditorRED, 'nodes' | 'editor' | 'tabs' | 'utils' | 'events' | 'history'> & {
   /** Words of the editor itself, such as `editor:common.label.name`. */
   _(key: string, params?: Record<string, unknown>): string;
   /** Absent where a script is only read for its definition. */
@@ -70,8 +77,15 @@ export type EditorRed = Omit<EditorRED, 'nodes' | 'editor' | 'tabs' | 'utils' | 
     node(id: string): Readonly<Record<string, unknown>> | undefined;
     /** Every configuration node of the workspace. */
     eachConfig(see: (node: Readonly<Record<string, unknown>>) => void): void;
+    /** A new id. */
+    id(): string;
+    add<Node extends object>(node: Node): Node;
     /** Tells the configuration nodes that a node points to that it uses them. */
     updateConfigNodeUsers(node: object, options: { action: 'add' | 'remove' }): void;
+  };
+  history: {
+    /** What undo would take back. */
+    peek(): HistoryEvent | undefined;
   };
   editor: {
     /** Looks at a node again, for its red triangle. */

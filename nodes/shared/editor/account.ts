@@ -1,5 +1,5 @@
-// The account of a node in the editor: its validity, its label, and the only account for a node that is dragged in.
-import type { EditorNode, EditorRed } from '../../types/red-editor';
+// The account of a node in the editor: its validity, its label, and the account of a node that is added by hand.
+import type { EditorNode, EditorRed, HistoryEvent } from '../../types/red-editor';
 import { variableIn } from '../saved';
 
 declare const RED: EditorRed;
@@ -47,62 +47,60 @@ export function validAccount(this: EditorNode<object>, value: unknown, _options:
   return account.valid === false ? this._('invalid.account_invalid') : true;
 }
 
-// ── The only account ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Adding a node by hand ───────────────────────────────────────────────────────────────────────────────────────────
 
 const accountType = 'xandr-account';
+/** The editor's names for adding a node by hand; import, paste, undo and redo have others or none. */
+const byHand: readonly unknown[] = ['palette', 'typeSearch'];
 
 interface UsesAccount {
   readonly id: string;
+  readonly z?: unknown;
   account: string;
 }
-
-/** Nodes of this type that were dragged in while there was no account at all. */
-const waiting = new Set<string>();
 
 /** For `onadd`. An imported or pasted node keeps its account: the editor already has it by then. */
 export function useOnlyAccount(node: UsesAccount): void {
   if (node.account !== '' || RED.nodes.node(node.id) !== undefined) return;
-  const accounts = accountsForAll();
-  if (accounts.length === 1) node.account = accounts[0]!;
-  if (accounts.length === 0) waiting.add(node.id);
+  const usable = usableAccounts(node);
+  if (usable.length === 1) node.account = usable[0]!;
 }
 
-/** Once for each node type: waiting nodes get the first account that is added. */
-export function awaitFirstAccount(): void {
+/** Once for each node type that needs an account: one added by hand without a usable account gets a new sandbox. */
+export function bringSandbox(type: string): void {
   // Absent where the script is only read for its definition, as palette search does.
-  RED.events?.on('nodes:add', (added: { readonly type?: unknown }) => {
-    if (added.type !== accountType || waiting.size === 0) return;
-    // The editor is still adding the account: its own validation comes first.
-    setTimeout(giveFirstAccount, 0);
+  RED.events?.on('nodes:add', (node: UsesAccount & { type: string }, context?: { source?: unknown }) => {
+    if (node.type !== type || !byHand.includes(context?.source)) return;
+    // The editor writes its undo history after this event.
+    setTimeout(() => addSandbox(node), 0);
   });
 }
 
-function giveFirstAccount(): void {
-  const accounts = accountsForAll();
-  if (accounts.length === 0) return;
-  const ids = [...waiting];
-  waiting.clear();
-  // Several accounts were added at once: the choice is left to the user.
-  if (accounts.length > 1) return;
-  for (const id of ids) giveAccount(id, accounts[0]!);
+function addSandbox(node: UsesAccount): void {
+  const added = additionOf(node.id, RED.history.peek());
+  if (added === null || node.account !== '' || usableAccounts(node).length > 0) return;
+  const _def = RED.nodes.getType(accountType);
+  // `completeOnLoad` of the account gives it its defaults.
+  const account = RED.nodes.add({ id: RED.nodes.id(), type: accountType, _def, users: [], changed: true });
+  // First, since redo adds in this order, and a node looks for its account as it is added.
+  added.unshift(account.id);
+  Object.assign(node, { account: account.id, dirty: true, resize: true });
+  RED.nodes.updateConfigNodeUsers(node, { action: 'add' });
+  for (const each of [account, node]) RED.editor.validateNode(each);
   RED.view.redraw();
 }
 
-function giveAccount(id: string, account: string): void {
-  const node = RED.nodes.node(id);
-  // The node was removed, or has an account by now.
-  if (node?.account !== '') return;
-  Object.assign(node, { account, changed: true, dirty: true, resize: true });
-  RED.nodes.updateConfigNodeUsers(node, { action: 'add' });
-  RED.editor.validateNode(node);
+/** The part of an undo event that added the node: one dropped into a group has several. */
+function additionOf(id: string, event: HistoryEvent | undefined): string[] | null {
+  if (event?.t === 'multi') return event.events?.map((each) => additionOf(id, each)).find(Boolean) ?? null;
+  return event?.t === 'add' && event.nodes?.includes(id) === true ? event.nodes : null;
 }
 
-/** Enabled ones; one that belongs to a single tab may be out of the node's reach. */
-function accountsForAll(): string[] {
+/** Enabled ones for all tabs, or for the node's own. */
+function usableAccounts({ z: tab }: UsesAccount): string[] {
   const found: string[] = [];
-  RED.nodes.eachConfig((config) => {
-    const isForAll = config.z === undefined || config.z === '';
-    if (config.type === accountType && config.d !== true && isForAll) found.push(String(config.id));
+  RED.nodes.eachConfig(({ type, id, d, z = '' }) => {
+    if (type === accountType && d !== true && (z === '' || z === tab)) found.push(String(id));
   });
   return found;
 }
