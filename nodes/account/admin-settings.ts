@@ -2,17 +2,13 @@
 
 import type { Node, NodeAPI } from 'node-red';
 import { deployedNodes } from '../shared/deployed';
-import { variableIn, type Saved } from '../shared/saved';
+import { plainText, storedPassword, variableIn, type Saved } from '../shared/saved';
 import { placeOf } from '../../src/queue-postgres/index';
 import type { Problem } from './account-api';
 import type { QueuePlace } from './left-entries';
 import { readPlace, readSharedQueue, type AccountSettings } from './settings';
 
 export const accountType = 'xandr-account';
-
-/** What the editor shows, and sends, in place of a stored password. */
-const storedPassword = '__PWRD__';
-const secrets = ['password', 'privateKey', 'databaseUrl'];
 
 /** What our routes need of a deployed account. */
 type DeployedNode = Node & {
@@ -30,19 +26,17 @@ export function queuePlace(meant: Saved): QueuePlace | Problem {
 }
 
 /**
- * What the fields of the open form mean. A password that was left as it is stored is the deployed account's; it is put
- * in here and nowhere else, so that it never goes back to the browser.
+ * What the account in the editor means. A password that was left as it is stored, and credentials that the editor does
+ * not know, are the deployed account's; they are put in here and nowhere else, so that they never go back to the browser.
  *
- * @param values properties and credentials as the fields hold them; anything that is no text is left out
+ * @param values properties and credentials as the editor has them; anything that is no text or number is left out
  */
 export function formValues(RED: NodeAPI, id: string, values: Saved): Saved {
   const node = deployedNode(id);
   const stored = node?.credentials ?? {};
-  const texts = Object.entries(values).filter(([, value]) => typeof value === 'string');
-  const filled = texts.map(([name, value]): [string, unknown] =>
-    secrets.includes(name) && value === storedPassword ? [name, stored[name] ?? ''] : [name, value],
-  );
-  return withEnvironment(RED, node, Object.fromEntries(filled));
+  const plain = Object.entries(values).filter(([, value]) => plainText(value) !== null);
+  const filled = plain.map(([name, value]) => [name, value === storedPassword ? stored[name] : value]);
+  return withEnvironment(RED, node, { ...stored, ...(Object.fromEntries(filled) as Saved) });
 }
 
 /** Of the instances of a subflow any: they have the same login, unless the environment decides. */

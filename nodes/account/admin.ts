@@ -29,7 +29,7 @@ import { deployedNodes } from '../shared/deployed';
 import { builderType, type BuilderNode } from '../segment-builder/builder-node';
 import { choicesOf, isAt, leftBy, queryOf } from './left-entries';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
-import { variableIn, type Saved } from '../shared/saved';
+import { plainText, variableIn, type Saved } from '../shared/saved';
 import { readSettings, readSharedQueue, type AccountSettings } from './settings';
 
 /** Answer of a route. */
@@ -44,7 +44,7 @@ interface Way {
   readonly client: ServiceClient;
 }
 
-/** A login of a deployed account that no out node uses, with the token that the picker got for it. */
+/** A login that no out node uses, with the token that the picker got for it. */
 interface OwnLogin {
   login: Login;
   readonly keeper: TokenKeeper;
@@ -76,6 +76,7 @@ export function serveAccountForms(
   post('test', (body) => forms.test(body));
   post('test-database', (body) => forms.testDatabase(body));
   post('queued', (body) => forms.queued(body));
+  post('segments', (body) => forms.formSegments(body));
   const mayRead = RED.auth.needsPermission('instant-audience.read');
   RED.httpAdmin.get('/instant-audience/account/:id/segments', mayRead, (request, response) => {
     const { id } = request.params as { id: string };
@@ -164,7 +165,7 @@ export class AccountForms {
   async #answer(body: unknown, ask: (saved: Saved, id: string) => Promise<TestResult>): Promise<Answer> {
     try {
       const form = this.#formIn(body);
-      if (form === null) return { status: 400, body: { result: 'badRequest', level: 'bad', params: {} } };
+      if (form === null) return { status: 400, body: badRequest };
       return { status: 200, body: await ask(form.saved, form.id) };
     } catch (error) {
       return { status: 200, body: unexpected(error) };
@@ -178,19 +179,30 @@ export class AccountForms {
 
   /**
    * @param account its node id, or the variable that names it
-   * @param query `search`, `start`, `node`: the builder that asks, and `environment=sandbox` for an account that is not
-   *   deployed yet: the sandbox has the same segments for every account
+   * @param query `search`, `start`, and `node`: the builder that asks
    */
-  async segments(account: string, query: Readonly<Record<string, unknown>>): Promise<Answer> {
+  async segments(account: string, query: Saved): Promise<Answer> {
     const id = variableIn(account) === null ? account : accountOfBuilder(query.node);
-    const asked = query.environment === 'sandbox' ? readSettings({}) : (deployedNode(id)?.settings ?? null);
+    const settings = deployedNode(id)?.settings ?? null;
     // Not 404: the browser would report an error for what the form says in a sentence.
-    if (asked === null) return { status: 200, body: { result: 'notDeployed', level: 'bad', params: {} } };
-    if ('key' in asked) return { status: 409, body: incomplete(asked) };
-    const search = typeof query.search === 'string' ? query.search.slice(0, 200) : '';
-    const start = typeof query.start === 'string' ? Number(query.start) : 0;
+    if (settings === null) return { status: 200, body: { result: 'notDeployed', level: 'bad', params: {} } };
+    return this.#segments(id, settings, query);
+  }
+
+  /** Of an account as the editor has it; with `search` and `start` in the body. */
+  async formSegments(body: unknown): Promise<Answer> {
+    const form = this.#formIn(body);
+    if (form === null) return { status: 400, body: badRequest };
+    return this.#segments(form.id, readSettings(form.saved), body as Saved);
+  }
+
+  async #segments(id: string, settings: AccountSettings | Problem, query: Saved): Promise<Answer> {
+    if ('key' in settings) return { status: 200, body: incomplete(settings) };
+    const search = plainText(query.search) ?? '';
+    const start = Number(plainText(query.start) ?? '');
     try {
-      return await this.#search(id, asked, search, Number.isSafeInteger(start) && start > 0 ? start : 0);
+      const from = Number.isSafeInteger(start) && start > 0 ? start : 0;
+      return await this.#search(id, settings, search.slice(0, 200), from);
     } catch (error) {
       return { status: 502, body: unexpected(error) };
     }
@@ -240,7 +252,7 @@ export class AccountForms {
     return this.engines.loginCount(authOrigin, login.username);
   }
 
-  /** For reads: a token of the login that is deployed now. */
+  /** For reads: a token of the login in these settings. */
   #ownLogin(settings: AccountSettings, { connection }: Way): TokenKeeper {
     const { login } = settings;
     const key = userKeyOf(settings);
@@ -317,6 +329,8 @@ function accountOfBuilder(builder: unknown): string {
     ? (deployedNodes<BuilderNode>(builderType, builder)[0]?.accountId ?? '')
     : '';
 }
+
+const badRequest: TestResult = { result: 'badRequest', level: 'bad', params: {} };
 
 /** A property that is wrong in itself; its sentence is the form's own. */
 function incomplete(problem: Problem): TestResult & { readonly problem: Problem } {

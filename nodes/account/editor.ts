@@ -1,13 +1,14 @@
 // Editor definition of the account node: defaults, validators, and the form.
 import { distinctName, type NamedAccount } from '../shared/account-names';
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
+import { knownCredentials } from '../shared/editor/account';
 import { keepBox, keepSelectable, keepVariable } from '../shared/editor/choices';
 import { currentValues, formClosed, formOpened, isFormOpen } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
 import { checkedFields, showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import { travelsInClear } from '../../src/queue-postgres/postgres-url';
-import { plainText, problemsInForm, variableIn, type Saved } from '../shared/saved';
+import { plainText, problemsInForm, storedPassword, variableIn, type Saved } from '../shared/saved';
 import type { EditorNode, EditorRed } from '../types/red-editor';
 import { accountSchema, numberProperties, numbers, type AccountValues } from './schema';
 import { documentedWords, exceedsDocumented, meaningOf, type Limits } from './editor/limits';
@@ -31,20 +32,11 @@ function field(property: string): JQuery {
   return $(`#node-config-input-${property}`);
 }
 
-/** The editor knows user names, and of a password only whether there is one. */
-function savedCredentials({ credentials = {} }: Account): Saved {
-  const read = (name: string): readonly [string, unknown] => [
-    name,
-    credentials[name] ?? (credentials[`has_${name}`] === true ? '__PWRD__' : ''),
-  ];
-  return Object.fromEntries(credentialNames.map(read));
-}
-
 /** Properties and credentials, as the open form has them, else as they are saved. */
 function valuesOf(account: Account): Saved {
   return isFormOpen(account)
     ? currentValues(account, checkedProperties, 'node-config-input')
-    : { ...(account as unknown as Saved), ...savedCredentials(account) };
+    : { ...(account as unknown as Saved), ...knownCredentials(account, credentialNames) };
 }
 
 const checkedProperties = Object.keys(accountSchema({}).shape);
@@ -334,7 +326,7 @@ function prepareKey(): void {
   field('privateKey').on('input', () => field('privateKey').trigger('change'));
   // A stored key is shown as dots of no meaning: typing or pasting must replace all of them.
   field('privateKey').on('focus', function () {
-    if (this instanceof HTMLTextAreaElement && this.value === '__PWRD__') {
+    if (this instanceof HTMLTextAreaElement && this.value === storedPassword) {
       this.select();
     }
   });

@@ -9,6 +9,7 @@ import {
   onlyIf,
   plainText,
   Refused,
+  storedPassword,
   text,
   whole,
   type Saved,
@@ -39,9 +40,6 @@ export const numberProperties = Object.keys(numbers) as NumberProperty[];
 
 const defaultAuthUrl = 'https://api.appnexus.com';
 const defaultServiceUrl = 'https://streaming-data.appnexus.com';
-
-/** What the editor shows in place of a stored password. */
-const storedPassword = '__PWRD__';
 
 export type AccountValues = z.infer<ReturnType<typeof accountSchema>>;
 

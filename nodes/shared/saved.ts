@@ -72,6 +72,9 @@ export function problemsText(words: Words, problems: readonly Problem[]): string
   return joinSentences(problems.map((problem) => problemText(words, 'invalid', problem)));
 }
 
+/** What the editor shows, and sends, in place of a stored password. */
+export const storedPassword = '__PWRD__';
+
 /** The name, where the value is nothing but `${NAME}` or `$(NAME)`; else null. */
 export function variableIn(value: unknown): string | null {
   const found = typeof value === 'string' ? /^\s*\$(?:\{(\S+)\}|\((\S+)\))\s*$/.exec(value) : null;

@@ -72,6 +72,7 @@ export type EditorRed = Omit<EditorRED, 'nodes' | 'editor' | 'tabs' | 'utils' | 
     /** What a type was registered with. */
     getType(type: string): {
       readonly defaults: Readonly<Record<string, { readonly value: unknown; readonly validate?: unknown }>>;
+      readonly credentials?: Readonly<Record<string, unknown>>;
     };
     /** A node of the workspace with its saved properties. */
     node(id: string): Readonly<Record<string, unknown>> | undefined;

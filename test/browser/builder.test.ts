@@ -141,7 +141,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await page.evaluate(addConfig, { id: 'play', environment: 'sandbox', member: '' });
       await page.evaluate(chooseAccount, 'fresh');
       await pick();
-      await page.getByText('Deploy the account first, or type the id.').waitFor();
+      await page.getByText('User name: needed outside the sandbox.').waitFor();
       await page.keyboard.press('Escape');
       await page.evaluate(chooseAccount, 'play');
       await pick();

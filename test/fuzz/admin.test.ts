@@ -122,12 +122,13 @@ describe('admin requests of any form', function () {
       Promise.resolve({ kind: 'works', host: '', isNew: true, waiting: 0, sender: null }),
     );
     const query = fc.dictionary(
-      fc.constantFrom('search', 'start', 'environment', '__proto__'),
-      fc.oneof(wildText, wildJson, fc.constant('sandbox')),
+      fc.constantFrom('search', 'start', 'node', '__proto__'),
+      fc.oneof(wildText, wildJson),
     );
     await fuzzAsync(fc.tuple(mutated(usual, wildJson), wildText, query), 250, async ([body, id, asked]) => {
       isAnswer(await forms.test(harmless(asJson(body))));
       isAnswer(await forms.testDatabase(asJson(body)));
+      isAnswer(await forms.formSegments(harmless(asJson(body))));
       isAnswer(await forms.segments(id, asked));
     });
   });

@@ -12,6 +12,13 @@ describe('the list of segments in the form of a builder', () => {
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
     return answer.body;
   };
+  /** With the values of an account as the editor has it. */
+  const ofForm = async (values: object, query: object = {}, id = 'new'): Promise<any> => {
+    const { status, body } = await its.forms.formSegments({ id, values, ...query });
+    assert.equal(status, 200, JSON.stringify(body));
+    return body;
+  };
+  const inSandbox = { environment: 'sandbox' };
   const names = ({ segments }: any): string[] => segments.map((segment: any) => segment.shortName);
   const many = (count: number): any[] =>
     Array.from({ length: count }, (_, index) => ({
@@ -25,7 +32,7 @@ describe('the list of segments in the form of a builder', () => {
     }));
 
   it('has the samples of the its.sandbox, also for an account that is not deployed', async () => {
-    const all = await page('new', { environment: 'sandbox' });
+    const all = await ofForm(inSandbox);
     assert.equal(all.total, 15);
     assert.equal(all.next, null);
     assert.ok(names(all).includes('Kitchen: viewed a product'));
@@ -35,8 +42,7 @@ describe('the list of segments in the form of a builder', () => {
   });
 
   it('is searched by name, code and id, by all the words of the search', async () => {
-    const found = async (search: string): Promise<string[]> =>
-      names(await page('new', { environment: 'sandbox', search }));
+    const found = async (search: string): Promise<string[]> => names(await ofForm(inSandbox, { search }));
     assert.deepEqual(await found('kitchen'), ['Kitchen: bought a product', 'Kitchen: viewed a product']);
     assert.deepEqual(await found(' VIEWED  kitchen '), ['Kitchen: viewed a product']);
     assert.deepEqual(await found('cart_leavers'), ['Left a filled cart']);
@@ -46,8 +52,37 @@ describe('the list of segments in the form of a builder', () => {
   });
 
   it('reports an account that is not deployed', async () => {
-    const { status, body } = await its.forms.segments('new', {});
-    assert.deepEqual([status, (body as any).result], [200, 'notDeployed']);
+    assert.equal((await page('new')).result, 'notDeployed');
+  });
+
+  it('is read with the values of an account that is not deployed, and names what is missing in them', async () => {
+    const url = await its.start();
+    const values = { environment: 'custom', authUrl: url, serviceUrl: url, member: 7, username: 'me' };
+    assert.equal((await ofForm(values)).problem.key, 'error.password_missing');
+    assert.equal((await ofForm({ ...values, password: '__PWRD__' })).problem.key, 'error.password_missing');
+    assert.equal((await ofForm({ ...values, password: rightPassword })).total, 15);
+    const found = await ofForm({ ...values, password: rightPassword }, { search: 'kitchen', start: 1 });
+    assert.equal(found.segments.length, 1);
+    assert.equal(its.sandbox!.peaks().totals.authentications, 1, 'one login for all of it');
+  });
+
+  it('is read with the changed values of a deployed account, and with its stored credentials', async () => {
+    const url = await its.start();
+    await load([customAccount('http://127.0.0.1:1')], login(rightPassword));
+    const values = { environment: 'custom', authUrl: url, serviceUrl: url, member: '7' };
+    for (const credentials of [{}, { username: 'me', password: '__PWRD__' }]) {
+      const all = await ofForm({ ...values, ...credentials }, {}, 'account');
+      assert.equal(all.total, 15);
+      assert.ok(!JSON.stringify(all).includes(rightPassword));
+    }
+    const answer = await its.forms.formSegments({ id: 'account', values: { ...values, password: 'wrong' } });
+    assert.deepEqual([answer.status, (answer.body as any).result], [502, 'wrongPassword']);
+  });
+
+  it('refuses an invalid request', async () => {
+    for (const body of [null, 'x', {}, { id: 1, values: {} }, { id: 'a', values: [] }]) {
+      assert.equal((await its.forms.formSegments(body)).status, 400);
+    }
   });
 
   it('is read through an account in a subflow, with the values of its instance', async () => {
@@ -112,10 +147,6 @@ describe('the list of segments in the form of a builder', () => {
     checkWords(refused.body);
     await unload();
     await load([customAccount(url, { member: '' })], login(rightPassword));
-    const incomplete = await its.forms.segments('account', {});
-    assert.deepEqual(
-      [incomplete.status, (incomplete.body as any).problem.key],
-      [409, 'error.member_missing'],
-    );
+    assert.equal((await page('account')).problem.key, 'error.member_missing');
   });
 });

@@ -22,6 +22,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'POST account/test': { needs: [write, deploy], acts: true },
   'POST account/test-database': { needs: [write, deploy], acts: true },
   'POST account/queued': { needs: [write, deploy], acts: true },
+  'POST account/segments': { needs: [write, deploy], acts: true },
   'POST builder/:id/last-message': { needs: [write, deploy] },
   'POST builder/:id/evaluate': { needs: [write, deploy], acts: true },
   'POST tab/watch': { needs: [read] },

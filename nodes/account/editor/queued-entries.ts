@@ -1,6 +1,6 @@
 // Choice for queued entries, shown beside a changed address, member or queue: keep, move or discard after the deploy.
+import { post } from '../../shared/editor/post';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
-import { post } from './test-button';
 
 declare const RED: EditorRed;
 

@@ -1,4 +1,5 @@
 // Test button of the form, with the result as a sentence; tests the values in the form, saved or not.
+import { post } from '../../shared/editor/post';
 import type { EditorNode } from '../../types/red-editor';
 import { stepNames } from '../connection-test';
 
@@ -71,16 +72,6 @@ export function prepareTestButton(
     asked += 1;
     enable(true);
     show('', '');
-  });
-}
-
-/** To one of our routes. */
-export function post(route: string, body: object): JQuery.jqXHR {
-  return $.ajax({
-    url: `instant-audience/${route}`,
-    method: 'POST',
-    contentType: 'application/json',
-    data: JSON.stringify(body),
   });
 }
 

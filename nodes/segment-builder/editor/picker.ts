@@ -1,10 +1,10 @@
 // Picker for the member's segments: a search field and a list, for mouse and keyboard.
 //
 // It opens inside its row rather than over the form: nothing to cut off in a small window, and Tab goes on from there.
-import type { EditorNode, EditorRed } from '../../types/red-editor';
+import { accountOf, accountValues } from '../../shared/editor/account';
+import { post } from '../../shared/editor/post';
+import type { EditorNode } from '../../types/red-editor';
 import { whyNoReply } from './preview-inputs';
-
-declare const RED: EditorRed;
 
 /** A segment of the list, as the runtime gives it. */
 export interface Segment {
@@ -33,13 +33,19 @@ const searchAfterMs = 200;
 /** The next page is fetched this many pixels before the end is in sight. */
 const nearEndPx = 60;
 
+export interface PickerButton {
+  readonly button: JQuery;
+  /** Opens the picker, if it is closed, and searches for the text. */
+  readonly search: (text: string) => void;
+}
+
 /** The button that opens the picker in `place`; `number` makes its ids unique. */
 export function makePicker(
   node: EditorNode<object>,
   place: JQuery,
   number: number,
   pick: (segment: Segment) => void,
-): JQuery {
+): PickerButton {
   const word = node._('segment-builder.picker.open');
   const button = $('<button>', {
     type: 'button',
@@ -54,19 +60,17 @@ export function makePicker(
     open = null;
     button.attr('aria-expanded', 'false');
   };
-  button.on('click', () => {
-    if (open !== null) {
-      close();
-      return;
-    }
+  const search = (text: string): void => {
     button.attr('aria-expanded', 'true');
-    open = new Picker(node, place, number, (segment) => {
+    open ??= new Picker(node, place, number, (segment) => {
       close();
       if (segment !== null) pick(segment);
       button.trigger('focus');
     });
-  });
-  return button;
+    open.searchFor(text);
+  };
+  button.on('click', () => (open === null ? search('') : close()));
+  return { button, search };
 }
 
 class Picker {
@@ -109,7 +113,10 @@ class Picker {
     });
     this.panel.append(this.search, this.list, this.says).appendTo(place);
     this.listen();
-    this.search.trigger('focus');
+  }
+
+  searchFor(text: string): void {
+    this.search.val(text).trigger('focus');
     void this.ask(0);
   }
 
@@ -160,23 +167,28 @@ class Picker {
       return;
     }
     if (start === 0) this.says.text(this.word('asking'));
-    const isSandbox = RED.nodes.node(account)?.environment === 'sandbox';
-    const query = {
-      search: String(this.search.val()),
-      start,
-      // If a variable names the account, only the deployed node can resolve it.
-      node: this.node.id,
-      // The sandbox has the same segments for every account, even before the deploy.
-      ...(isSandbox && { environment: 'sandbox' }),
-    };
-    const url = `instant-audience/account/${encodeURIComponent(account)}/segments`;
-    const answer = await $.ajax({ url, data: query, dataType: 'json' }).then(
-      (found: Page | Refusal) => ('result' in found ? this.sentenceOf(found) : found),
+    const answer = await this.read(account, start).then(
+      (found) => ('result' in found ? this.sentenceOf(found) : found),
       (reply: unknown) => this.refusal(reply),
     );
     if (mine !== this.asked) return;
     if (typeof answer === 'string') this.refuse(answer);
     else this.show(answer, start);
+  }
+
+  /** Through the deployed account; with the editor's own values where it is not deployed, or changed since. */
+  private async read(account: string, start: number): Promise<Page | Refusal> {
+    const query = { search: String(this.search.val()), start };
+    const own = accountOf(account);
+    if (own?.changed !== true) {
+      const url = `instant-audience/account/${encodeURIComponent(account)}/segments`;
+      // If a variable names the account, only the deployed node can resolve it.
+      const data = { ...query, node: this.node.id };
+      const answer = (await $.ajax({ url, data, dataType: 'json' })) as Page | Refusal;
+      if (own === null || !('result' in answer) || answer.result !== 'notDeployed') return answer;
+    }
+    const form = { id: account, values: accountValues(own) };
+    return (await post('account/segments', { ...form, ...query })) as Page | Refusal;
   }
 
   private more(): void {

@@ -1,6 +1,7 @@
 // Typed inputs for the preview: message properties are read here, everything else by the runtime.
 import { Later, type ResolveProperty } from '../../../src/entry/index';
 import { constantInput, itemInput, messageInput, type SplitPath } from '../../shared/message-inputs';
+import { post } from '../../shared/editor/post';
 import { variableIn } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 
@@ -96,10 +97,8 @@ export async function askRuntime<T>(
   route: 'evaluate' | 'last-message',
   body: object,
 ): Promise<T | { readonly code: NoReply }> {
-  const url = `instant-audience/builder/${encodeURIComponent(id)}/${route}`;
-  const data = JSON.stringify(body);
   try {
-    return (await $.ajax({ url, method: 'POST', contentType: 'application/json', data })) as T;
+    return (await post(`builder/${encodeURIComponent(id)}/${route}`, body)) as T;
   } catch (reply) {
     return { code: whyNoReply(reply) };
   }

@@ -98,7 +98,7 @@ function addRow(node: Builder, container: JQuery, row: NamedRow, changed: () => 
     showPicked(container);
     changed();
   };
-  identity.append(makePicker(node, place, rowsMade, pick));
+  identity.append(makePicker(node, place, rowsMade, pick).button);
   container.on('change keyup', () => showPicked(container));
   showPicked(container);
 }

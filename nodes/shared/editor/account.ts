@@ -1,6 +1,6 @@
 // The account of a node in the editor: its validity, its label, and the account of a node that is added by hand.
 import type { EditorNode, EditorRed, HistoryEvent } from '../../types/red-editor';
-import { variableIn } from '../saved';
+import { storedPassword, variableIn, type Saved } from '../saved';
 
 declare const RED: EditorRed;
 
@@ -9,6 +9,28 @@ export type SavedAccount = Readonly<Record<string, unknown>>;
 /** The account as the editor has it, also one that is not deployed yet. */
 export function accountOf(id: unknown): SavedAccount | null {
   return typeof id === 'string' ? (RED.nodes.node(id) ?? null) : null;
+}
+
+/**
+ * Properties and credentials for our routes, as they are saved in the editor. Of a stored password the editor knows only
+ * that there is one; of an account whose form was not opened since the last deploy it knows no credentials.
+ */
+export function accountValues(account: SavedAccount): Saved {
+  const { defaults, credentials: names = {} } = RED.nodes.getType(accountType);
+  return {
+    ...Object.fromEntries(Object.keys(defaults).map((name) => [name, account[name]])),
+    ...knownCredentials(account, Object.keys(names)),
+  };
+}
+
+/** The same of its credentials alone. */
+export function knownCredentials(
+  { credentials: known }: { readonly credentials?: Saved },
+  names: readonly string[],
+): Saved {
+  if (known === undefined) return {};
+  const stored = (name: string): string => (known[`has_${name}`] === true ? storedPassword : '');
+  return Object.fromEntries(names.map((name) => [name, known[name] ?? stored(name)]));
 }
 
 const mostLabelChars = 18;
