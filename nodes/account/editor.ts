@@ -7,6 +7,7 @@ import { currentValues, formClosed, formOpened, isFormOpen } from '../shared/edi
 import { completeOnLoad } from '../shared/editor/on-load';
 import { checkedFields, showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
+import { makeTabs } from '../shared/editor/tabs';
 import { travelsInClear } from '../../src/queue-postgres/postgres-url';
 import { plainText, problemsInForm, storedPassword, variableIn, type Saved } from '../shared/saved';
 import type { EditorNode, EditorRed } from '../types/red-editor';
@@ -160,41 +161,6 @@ function unfoldAdvanced(): void {
   $('#instant-audience-advanced').prop('open', changed);
 }
 
-function makeTabs(account: Account): void {
-  const list = $('#instant-audience-account-tabs');
-  const panels = $('#instant-audience-account-tabs-content').children();
-  const tabs = RED.tabs.create({
-    id: 'instant-audience-account-tabs',
-    onchange: (tab: { id: string }) => {
-      panels.hide();
-      $(`#${tab.id}`).show();
-      markChosenTab(list, tab.id);
-    },
-  });
-  for (const name of ['connection', 'limits', 'queue']) {
-    tabs.addTab({ id: `instant-audience-tab-${name}`, label: account._(`tab.${name}`) });
-  }
-  markChosenTab(list, 'instant-audience-tab-connection');
-  // The editor's own tabs listen to the mouse only, and in 4.1 take two quick clicks on two tabs for a double click.
-  list.find('a.red-ui-tab-label').on('click', (event) => {
-    event.preventDefault();
-    tabs.activateTab(tabOf(event.currentTarget));
-  });
-  list.attr('role', 'tablist').children('li').attr('role', 'presentation');
-  panels.attr('role', 'tabpanel');
-}
-
-function tabOf(link: HTMLElement): string {
-  return (link.getAttribute('href') ?? '').slice(1);
-}
-
-function markChosenTab(list: JQuery, id: string): void {
-  list.find('a.red-ui-tab-label').each((_index, link) => {
-    const panel = tabOf(link);
-    $(link).attr({ role: 'tab', 'aria-controls': panel, 'aria-selected': String(panel === id) });
-  });
-}
-
 /** Figures are saved as numbers, whatever the fields hold; `${ENV}` stays the text that it is. */
 function saveNumbers(account: AccountProperties): void {
   for (const property of numberProperties) {
@@ -285,7 +251,11 @@ let rememberChoice = (): void => undefined;
 function prepareForm(account: Account): void {
   const form = $('.instant-audience-account');
   useStyle();
-  makeTabs(account);
+  const tabs = ['connection', 'limits', 'queue'];
+  makeTabs(
+    'instant-audience-account-tabs',
+    tabs.map((name) => ({ id: `instant-audience-tab-${name}`, label: account._(`tab.${name}`) })),
+  );
   keepSelectable(field('environment'), account.environment);
   keepSelectable(field('authMethod'), account.authMethod);
   keepSelectable(field('queue'), account.queue);
