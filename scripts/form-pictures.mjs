@@ -110,7 +110,10 @@ async function accountPictures(editor, images, theme, databaseUrl) {
 /** Fills in the tab of the queue, and tests the database. */
 async function chooseSharedQueue({ page }, databaseUrl) {
   await page.locator('#node-config-input-queue').selectOption('shared');
-  await page.locator('#node-config-input-databaseUrl').fill(databaseUrl);
+  const { hostname, port, pathname, username, password } = new URL(databaseUrl);
+  const fields = { Host: hostname, Port: port, Name: pathname.slice(1), User: username, Password: password };
+  for (const [name, text] of Object.entries(fields))
+    await page.locator(`#node-config-input-database${name}`).fill(text);
   await page.locator('#instant-audience-test-database').click();
   await page.locator('#instant-audience-test-database-result[data-level="good"]').waitFor();
   await page.evaluate('document.activeElement.blur()');

@@ -53,6 +53,7 @@ export = (RED: NodeAPI): void => {
       password: { type: 'password' },
       privateKey: { type: 'password' },
       databaseUrl: { type: 'password' },
+      databasePassword: { type: 'password' },
     },
   });
 
@@ -183,7 +184,7 @@ function rememberLeft(node: Node, settings: AccountSettings, shared: SharedReque
   return left.length > 0;
 }
 
-/** That of the shared queue which the account had before, when its URL is still with the credentials. */
+/** That of the shared queue which the account had before, when its address is still saved. */
 function databaseBefore(RED: NodeAPI, saved: Saved): DatabaseConnection | null {
   const named = readSharedQueue(saved);
   const connection = 'key' in named ? null : databaseConnection(RED, named.database);

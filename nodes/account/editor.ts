@@ -1,165 +1,37 @@
 // Editor definition of the account node: defaults, validators, and the form.
-import { distinctName, type NamedAccount } from '../shared/account-names';
-import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { knownCredentials } from '../shared/editor/account';
+import { describeByHints, keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepBox, keepSelectable, keepVariable } from '../shared/editor/choices';
-import { currentValues, formClosed, formOpened, isFormOpen } from '../shared/editor/fields';
+import { formClosed, formOpened } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
 import { checkedFields, showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import { makeTabs } from '../shared/editor/tabs';
-import { travelsInClear } from '../../src/queue-postgres/postgres-url';
-import { plainText, problemsInForm, storedPassword, variableIn, type Saved } from '../shared/saved';
-import type { EditorNode, EditorRed } from '../types/red-editor';
-import { accountSchema, numberProperties, numbers, type AccountValues } from './schema';
-import { documentedWords, exceedsDocumented, meaningOf, type Limits } from './editor/limits';
-import { disagreeing } from './editor/neighbours';
+import { storedPassword } from '../shared/saved';
+import type { EditorRed } from '../types/red-editor';
+import { numberProperties } from './schema';
+import { labelOf } from './editor/label';
 import { prepareQueuedEntries } from './editor/queued-entries';
+import {
+  foldBehind,
+  showWhatApplies,
+  showWhatLimitsMean,
+  showWhetherInClear,
+  unfoldChanged,
+} from './editor/sections';
+import { useAccountStyle } from './editor/style';
 import { prepareTestButton } from './editor/test-button';
+import { valid, validDatabase, validEncryption, validLogin, validQueue } from './editor/validators';
+import {
+  checkedProperties,
+  field,
+  readFields,
+  value,
+  type Account,
+  type AccountCredentials,
+  type AccountProperties,
+} from './editor/values';
 
 declare const RED: EditorRed;
-
-const credentialNames = ['username', 'password', 'privateKey', 'databaseUrl'] as const;
-type AccountCredentials = Record<(typeof credentialNames)[number], string>;
-
-/** Saved properties; figures, and a yes or no, are text where they are `${ENV}`. */
-type AccountProperties = { name: string } & {
-  [Name in Exclude<keyof AccountValues, keyof AccountCredentials>]: AccountValues[Name] | string;
-};
-
-type Account = EditorNode<AccountProperties>;
-
-function field(property: string): JQuery {
-  return $(`#node-config-input-${property}`);
-}
-
-/** Properties and credentials, as the open form has them, else as they are saved. */
-function valuesOf(account: Account): Saved {
-  return isFormOpen(account)
-    ? currentValues(account, checkedProperties, 'node-config-input')
-    : { ...(account as unknown as Saved), ...knownCredentials(account, credentialNames) };
-}
-
-const checkedProperties = Object.keys(accountSchema({}).shape);
-
-function verdictOn(account: Account, property: string, values: Saved): true | string {
-  const wrong = problemsInForm(accountSchema(values), values).find(({ path }) => path === property);
-  return wrong === undefined ? true : account._(`error.${wrong.code}`, { ...wrong.params });
-}
-
-/** A validator of Node-RED 3 and later: two parameters, and a sentence for what is wrong. */
-function valid(property: string) {
-  return function (this: Account, value: unknown, _options: unknown): true | string {
-    return verdictOn(this, property, { ...valuesOf(this), [property]: value });
-  };
-}
-
-/**
- * Node-RED validates credentials in the open form only, so a missing one would not show in the red triangle.
- * Outside the form, the choice that needs them speaks for them, as far as the editor knows them.
- */
-function validWith(property: string, credentials: readonly string[]) {
-  return function (this: Account, value: unknown, _options: unknown): true | string {
-    const values = { ...valuesOf(this), [property]: value };
-    const areKnown = !isFormOpen(this) && this.credentials !== undefined;
-    const verdicts = [property, ...(areKnown ? credentials : [])].map((name) =>
-      verdictOn(this, name, values),
-    );
-    return verdicts.find((verdict) => verdict !== true) ?? true;
-  };
-}
-
-const validLogin = validWith('authMethod', ['username', 'password', 'privateKey']);
-const validStore = validWith('queue', ['databaseUrl']);
-
-function value(property: string): string {
-  return plainText(field(property).val()) ?? '';
-}
-
-/** Accounts that share a queue must agree on its place; the runtime would refuse the second one. */
-function validQueue(this: Account, value: unknown, options: unknown): true | string {
-  const chosen = validStore.call(this, value, options);
-  if (chosen !== true) return chosen;
-  const other = disagreeing(this.id, { ...valuesOf(this), queue: value }, 'queue');
-  return other === null ? true : this._('error.queue_kinds_differ', { account: labelOf(this), other });
-}
-
-/** The same for whether the queue that they share is encrypted. */
-function validEncryption(this: Account, value: unknown, options: unknown): true | string {
-  const chosen = valid('encryptIds').call(this, value, options);
-  if (chosen !== true) return chosen;
-  const other = disagreeing(this.id, { ...valuesOf(this), encryptIds: value }, 'encryptIds');
-  return other === null ? true : this._('error.queue_encryption_differs', { account: labelOf(this), other });
-}
-
-function showWhatApplies(account: Account): void {
-  const environment = value('environment');
-  const queue = value('queue');
-  const known = ['sandbox', 'production', 'custom'].includes(environment);
-  $('#instant-audience-environment-hint').text(account._(`environment.${known ? environment : 'other'}Hint`));
-  $('.instant-audience-only-sandbox').toggle(environment === 'sandbox');
-  $('.instant-audience-maybe-sandbox').toggle(environment === 'sandbox' || !known);
-  $('.instant-audience-not-sandbox').toggle(environment !== 'sandbox');
-  $('.instant-audience-only-custom').toggle(environment === 'custom' || !known);
-  $('.instant-audience-only-password').toggle(value('authMethod') !== 'jwt');
-  $('.instant-audience-only-jwt').toggle(value('authMethod') !== 'password');
-  $('.instant-audience-only-shared').toggle(queue !== 'disk' && queue !== 'memory');
-  // A shared queue refuses it: then there is only a box to clear.
-  const isTicked = field('encryptIds').prop('checked') === true;
-  $('.instant-audience-encryption').toggle(queue !== 'memory' && (queue !== 'shared' || isTicked));
-  const queueHint = ['disk', 'memory', 'shared'].includes(queue) ? queue : 'other';
-  $('#instant-audience-queue-hint').text(account._(`queue.${queueHint}Hint`));
-}
-
-/** The URL that is stored is not known here: of that the test of the database and the log warn. */
-function showWhetherInClear(account: Account): void {
-  const isClear = travelsInClear(value('databaseUrl'), !['', '_ADD_'].includes(value('databaseTls')));
-  $('#instant-audience-database-clear').text(isClear ? account._('account.databaseInClear') : '');
-}
-
-function readLimits(): Limits {
-  return {
-    posts: Number(value('postsPerSecond')),
-    users: Number(value('usersPerSecond')),
-    concurrent: Number(value('maxConcurrent')),
-  };
-}
-
-/** The sentence below the limits; empty while one of them is not a number yet. */
-function limitsSentence(account: Account): string {
-  const properties = ['postsPerSecond', 'usersPerSecond', 'maxConcurrent', 'usersPerPost'] as const;
-  if (properties.some((property) => variableIn(value(property)) !== null)) {
-    return account._('limits.fromEnvironment');
-  }
-  const values = Object.fromEntries(properties.map((property) => [property, value(property)]));
-  const wrong = problemsInForm(accountSchema(values), values).length > 0;
-  if (wrong) {
-    return '';
-  }
-  const meaning = meaningOf(readLimits(), Number(value('usersPerPost')), RED.i18n.lang());
-  return account._('limits.meaning', { ...meaning });
-}
-
-function showWhatLimitsMean(account: Account): void {
-  $('#instant-audience-limits-meaning').text(limitsSentence(account));
-  $('#instant-audience-limits-above')
-    .text(account._('limits.aboveService', documentedWords(RED.i18n.lang())))
-    .toggle(exceedsDocumented(readLimits()));
-}
-
-const advanced = [
-  'usersPerPost',
-  'blocksPerUser',
-  'maxBodyBytes',
-  'readsPerSecond',
-  'apiReadsPerMinute',
-] as const;
-
-/** What somebody has changed, or what is wrong, is not hidden. */
-function unfoldAdvanced(): void {
-  const changed = advanced.some((name) => value(name) !== String(numbers[name].usual));
-  $('#instant-audience-advanced').prop('open', changed);
-}
 
 /** Figures are saved as numbers, whatever the fields hold; `${ENV}` stays the text that it is. */
 function saveNumbers(account: AccountProperties): void {
@@ -171,33 +43,6 @@ function saveNumbers(account: AccountProperties): void {
   }
 }
 
-/** What an account without a name is called: its environment, or the member it serves. */
-function describe(account: Account): string {
-  const { environment, member, serviceUrl } = account;
-  if (environment === 'sandbox') {
-    return account._('account.sandbox');
-  }
-  const seat = member ? account._('account.member', { member }) : null;
-  if (environment === 'custom') {
-    const words = seat ?? account._('account.custom');
-    const host = URL.canParse(serviceUrl) ? new URL(serviceUrl).host : null;
-    return host === null ? words : account._('account.at', { account: words, host });
-  }
-  return seat ?? account._('account.production');
-}
-
-function labelOf(account: Account): string {
-  const all: NamedAccount[] = [];
-  RED.nodes.eachConfig((each) => {
-    if (each.type === 'xandr-account') all.push(named(each as unknown as Account));
-  });
-  return distinctName(named(account), all);
-}
-
-function named(account: Account): NamedAccount {
-  return { id: account.id, name: account.name || describe(account) };
-}
-
 /** What is wrong is said below the field, also in a tab that is not open yet. */
 function showAccountProblems(account: Account, form: JQuery): void {
   const own: Record<string, typeof validQueue> = { queue: validQueue, encryptIds: validEncryption };
@@ -206,11 +51,22 @@ function showAccountProblems(account: Account, form: JQuery): void {
   showProblems(form, checkedFields(checkedProperties, verdictOn, 'node-config-input'));
 }
 
+const ownerFields = ['environment', 'serviceUrl', 'member'];
+const databaseFields = [
+  'databaseBy',
+  'databaseUrl',
+  'databaseHost',
+  'databasePort',
+  'databaseName',
+  'databaseUser',
+  'databasePassword',
+  'databaseTls',
+];
+/** Where its queue is. */
+const placeFields = [...ownerFields, 'queue', ...databaseFields];
 const loginFields = [
-  'environment',
+  ...ownerFields,
   'authUrl',
-  'serviceUrl',
-  'member',
   'authMethod',
   'username',
   'password',
@@ -219,16 +75,6 @@ const loginFields = [
   'tls',
   'proxy',
 ];
-
-/** Where its queue is. */
-const placeFields = ['environment', 'serviceUrl', 'member', 'queue', 'databaseUrl', 'databaseTls'];
-const queueFields = ['environment', 'serviceUrl', 'member', 'databaseUrl', 'databaseTls'];
-
-/** What a test needs; the lists of configuration nodes say `_ADD_` for none. */
-function readFields(names: readonly string[]): Record<string, string> {
-  const read = names.map((name): [string, string] => [name, String(field(name).val() ?? '')]);
-  return Object.fromEntries(read.filter(([, text]) => text !== '_ADD_'));
-}
 
 function prepareTests(account: Account, form: JQuery): void {
   prepareTestButton(account, form, {
@@ -241,54 +87,58 @@ function prepareTests(account: Account, form: JQuery): void {
     id: 'instant-audience-test-database',
     asking: 'test.database.asking',
     route: 'test-database',
-    read: () => readFields(queueFields),
+    read: () => readFields([...ownerFields, ...databaseFields]),
   });
 }
 
 /** Of the open form: what becomes of queued entries. */
 let rememberChoice = (): void => undefined;
 
+/** Node-RED's own configuration nodes, each behind a box. */
+const configurations = [
+  { property: 'tls', type: 'tls-config', box: 'use-tls' },
+  { property: 'proxy', type: 'http proxy', box: 'use-proxy' },
+  { property: 'databaseTls', type: 'tls-config', box: 'use-database-tls' },
+] as const;
+
+function fieldsOf(names: readonly string[]): JQuery {
+  return names.reduce((fields, name) => fields.add(field(name)), $());
+}
+
 function prepareForm(account: Account): void {
   const form = $('.instant-audience-account');
   useStyle();
+  useAccountStyle(form);
   const tabs = ['connection', 'limits', 'queue'];
   makeTabs(
     'instant-audience-account-tabs',
     tabs.map((name) => ({ id: `instant-audience-tab-${name}`, label: account._(`tab.${name}`) })),
   );
-  keepSelectable(field('environment'), account.environment);
-  keepSelectable(field('authMethod'), account.authMethod);
-  keepSelectable(field('queue'), account.queue);
+  fieldsOf(numberProperties).addClass('instant-audience-number').attr('inputmode', 'numeric');
+  const choices = ['environment', 'authMethod', 'queue', 'databaseBy'] as const;
+  for (const name of choices) keepSelectable(field(name), account[name]);
   keepBox(field('encryptIds'), account.encryptIds);
-  field('environment')
-    .add(field('authMethod'))
-    .add(field('queue'))
-    .add(field('encryptIds'))
-    .on('change', () => showWhatApplies(account));
-  field('postsPerSecond')
-    .add(field('usersPerSecond'))
-    .add(field('maxConcurrent'))
-    .add(field('usersPerPost'))
-    .on('change input', () => showWhatLimitsMean(account));
-  field('databaseUrl')
-    .add(field('databaseTls'))
-    .on('change input', () => showWhetherInClear(account));
+  for (const { property, type, box } of configurations) {
+    keepVariable(field(property), account[property]);
+    reachConfigButtons(field(property), type);
+    foldBehind($(`#instant-audience-${box}`), field(property));
+  }
+  showAndFollow(fieldsOf([...choices, 'encryptIds']), () => showWhatApplies(account));
+  const limits = fieldsOf(['postsPerSecond', 'usersPerSecond', 'maxConcurrent', 'usersPerPost']);
+  showAndFollow(limits, () => showWhatLimitsMean(account));
+  showAndFollow(fieldsOf(databaseFields), () => showWhetherInClear(account));
   prepareKey();
-  showWhatApplies(account);
-  showWhetherInClear(account);
-  showWhatLimitsMean(account);
-  unfoldAdvanced();
+  unfoldChanged();
+  describeByHints(form);
   showAccountProblems(account, form);
   prepareTests(account, form);
-  const place = placeFields.reduce((fields, name) => fields.add(field(name)), $());
-  rememberChoice = prepareQueuedEntries(account, place, () => readFields(placeFields));
+  rememberChoice = prepareQueuedEntries(account, fieldsOf(placeFields), () => readFields(placeFields));
   keepNames(form);
-  keepVariable(field('tls'), account.tls);
-  reachConfigButtons(field('tls'), 'tls-config');
-  keepVariable(field('databaseTls'), account.databaseTls);
-  reachConfigButtons(field('databaseTls'), 'tls-config');
-  keepVariable(field('proxy'), account.proxy);
-  reachConfigButtons(field('proxy'), 'http proxy');
+}
+
+function showAndFollow(fields: JQuery, show: () => void): void {
+  fields.on('change input', show);
+  show();
 }
 
 function prepareKey(): void {
@@ -326,6 +176,11 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('xandr-account', {
     sandboxWarmUpMinutes: { value: 20, validate: valid('sandboxWarmUpMinutes') },
     sandboxDefaultExpirationMinutes: { value: 43200, validate: valid('sandboxDefaultExpirationMinutes') },
     queue: { value: 'disk', validate: validQueue },
+    databaseBy: { value: 'fields', validate: validDatabase },
+    databaseHost: { value: '', validate: valid('databaseHost') },
+    databasePort: { value: 5432, validate: valid('databasePort') },
+    databaseName: { value: '', validate: valid('databaseName') },
+    databaseUser: { value: '', validate: valid('databaseUser') },
     queueMaxEntries: { value: 5000000, validate: valid('queueMaxEntries') },
     queueMaxMb: { value: 2048, validate: valid('queueMaxMb') },
     warnAfterMinutes: { value: 2, validate: valid('warnAfterMinutes') },
@@ -339,6 +194,7 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('xandr-account', {
     password: { type: 'password', validate: valid('password') },
     privateKey: { type: 'password', validate: valid('privateKey') },
     databaseUrl: { type: 'password', validate: valid('databaseUrl') },
+    databasePassword: { type: 'password', validate: valid('databasePassword') },
   },
   label: function () {
     return labelOf(this);

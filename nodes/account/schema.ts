@@ -1,7 +1,7 @@
 // Schema of an account's saved properties and credentials, for the form and the runtime.
 import * as z from 'zod/mini';
 import { documentedRequestLimits } from '../../src/delivery/schedule/request-limits';
-import { readDatabaseUrl } from '../../src/queue-postgres/postgres-url';
+import { hostsIn, readDatabaseUrl } from '../../src/queue-postgres/postgres-url';
 import {
   choice,
   field,
@@ -30,12 +30,13 @@ export const numbers = {
   sandboxWarmUpMinutes: { min: 0, max: 1_440, usual: 20 },
   // 0 never expires, as in a block.
   sandboxDefaultExpirationMinutes: { min: 0, max: 5_256_000, usual: 43_200 },
+  databasePort: { min: 1, max: 65_535, usual: 5_432 },
   queueMaxEntries: { min: 1, max: 1_000_000_000, usual: 5_000_000 },
   queueMaxMb: { min: 1, max: 1_048_576, usual: 2_048 },
   warnAfterMinutes: { min: 1, max: 10_080, usual: 2 },
 } as const;
 
-type NumberProperty = keyof typeof numbers;
+export type NumberProperty = keyof typeof numbers;
 export const numberProperties = Object.keys(numbers) as NumberProperty[];
 
 const defaultAuthUrl = 'https://api.appnexus.com';
@@ -52,9 +53,12 @@ export function accountSchema(saved: Saved) {
   const method = plainText(saved.authMethod) ?? 'password';
   const usesKey = needsLogin && method === 'jwt';
   const isShared = plainText(saved.queue) === 'shared';
+  const databaseBy = plainText(saved.databaseBy) ?? 'fields';
+  const byUrl = isShared && databaseBy === 'url';
+  const byFields = isShared && databaseBy === 'fields';
   const number = (property: NumberProperty): Schema<number> => {
     const { min, max, usual } = numbers[property];
-    const isUsed = isSandbox || !property.startsWith('sandbox');
+    const isUsed = property === 'databasePort' ? byFields : isSandbox || !property.startsWith('sandbox');
     return onlyIf(isUsed, whole({ min, max }, usual, `${property}_range`), usual);
   };
   const ofNumbers = numberProperties.map((property) => [property, number(property)] as const);
@@ -69,7 +73,12 @@ export function accountSchema(saved: Saved) {
     keyName: onlyIf(usesKey, needed('key_name_missing'), ''),
     privateKey: onlyIf(usesKey, needed('key_missing', checkKey, true), ''),
     queue: choice(['disk', 'memory', 'shared'], 'disk', 'queue_unknown'),
-    databaseUrl: onlyIf(isShared, needed('database_url_missing', checkDatabaseUrl), ''),
+    databaseBy: onlyIf(isShared, choice(['fields', 'url'], 'fields', 'database_by_unknown'), 'fields'),
+    databaseUrl: onlyIf(byUrl, needed('database_url_missing', checkDatabaseUrl), ''),
+    databaseHost: onlyIf(byFields, needed('database_host_missing', checkHosts), ''),
+    databaseName: onlyIf(byFields, needed('database_name_missing'), ''),
+    databaseUser: onlyIf(byFields, text(''), ''),
+    databasePassword: onlyIf(byFields, secret, ''),
     ...(Object.fromEntries(ofNumbers) as Record<NumberProperty, Schema<number>>),
     encryptIds: flag(false, 'encrypt_unknown', isShared ? new Refused('encrypt_shared') : null),
     tls: text('', undefined, 'tls_missing'),
@@ -89,6 +98,11 @@ function needed(missing: string, check: Check = () => null, isSecret = false): S
     return found === '' ? refused : (check(found) ?? (isSecret && typeof value === 'string' ? value : found));
   });
 }
+
+/** A password that may be empty. Blanks are part of it. */
+const secret: Schema<string> = field<string>('', (value) =>
+  typeof value === 'string' ? value : (plainText(value) ?? ''),
+);
 
 function address(missing: string, name: 'auth_url' | 'service_url'): Schema<string> {
   const check: Check = (found) => {
@@ -110,6 +124,9 @@ const checkKey: Check = (key) => {
     ? null
     : new Refused('key_invalid');
 };
+
+const checkHosts: Check = (hosts) =>
+  hostsIn(hosts, numbers.databasePort.usual) === null ? new Refused('database_host_invalid') : null;
 
 /** A % that is not the first sign of a code would be read as one. */
 const looseCode = /%(?![0-9a-f]{2})/i;

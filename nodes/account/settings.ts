@@ -4,6 +4,7 @@
 
 import * as z from 'zod/mini';
 import type { QueueKind, Limits, RequestLimits } from '../../src/delivery/index';
+import { databaseUrlOf } from '../../src/queue-postgres/postgres-url';
 import type { SandboxSettings } from '../../src/sandbox/index';
 import type { Login } from '../../src/service/index';
 import { readSaved, variableUnset, type Reading, type Saved } from '../shared/saved';
@@ -93,7 +94,17 @@ export function readPlace(saved: Saved): QueuePlace | Problem {
 
 const ownerProperties = { environment: true, serviceUrl: true, member: true } as const;
 const placeProperties = { ...ownerProperties, queue: true, encryptIds: true } as const;
-const queueProperties = { ...ownerProperties, databaseUrl: true, databaseTls: true } as const;
+const databaseProperties = {
+  databaseBy: true,
+  databaseUrl: true,
+  databaseHost: true,
+  databasePort: true,
+  databaseName: true,
+  databaseUser: true,
+  databasePassword: true,
+  databaseTls: true,
+} as const;
+const queueProperties = { ...ownerProperties, ...databaseProperties } as const;
 
 /** The values, or the first problem. */
 function valuesOr<T extends object>(reading: Reading<T>): T | Problem {
@@ -110,8 +121,13 @@ function placeOf(values: Pick<AccountValues, keyof typeof ownerProperties>): Own
     : { origin: originOf(serviceUrl), member };
 }
 
-function databaseOf(values: Pick<AccountValues, 'databaseUrl' | 'databaseTls'>): DatabaseSettings {
-  return { url: values.databaseUrl, tls: values.databaseTls };
+/** Fields are a URL from here on, so that both mean the same everywhere. */
+function databaseOf(values: Pick<AccountValues, keyof typeof databaseProperties>): DatabaseSettings {
+  const { databaseBy, databaseUrl, databaseTls: tls } = values;
+  if (databaseBy === 'url') return { url: databaseUrl, tls };
+  const { databaseHost: hosts, databasePort: port, databaseName: database } = values;
+  const { databaseUser: user, databasePassword: password } = values;
+  return { url: databaseUrlOf({ hosts, port, database, user, password }), tls };
 }
 
 /** The sandbox accepts any login. */

@@ -1,4 +1,4 @@
-// Parser for the URL of a shared queue's database. Form and runtime share it, so it uses no module of Node.js.
+// Address of a shared queue's database, as a URL or as fields. Form and runtime share it, so it uses no module of Node.js.
 
 export interface Host {
   readonly host: string;
@@ -31,6 +31,47 @@ export function readDatabaseUrl(url: string): DatabaseUrl | null {
   const names = (query.get('host') ?? named).split(',').filter((name) => name !== '');
   const hosts = names.map((name, at) => hostOf(name, ports[at] ?? ports[0] ?? '5432'));
   return hosts.includes(null) ? null : { login, hosts: hosts as Host[], database, query };
+}
+
+/** The fields of a form; user and password as they are. */
+export interface DatabaseFields {
+  /** Separated by commas; one without a port of its own has `port`. */
+  readonly hosts: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** The URL with the same meaning; '' when the hosts cannot be read. */
+export function databaseUrlOf({ hosts, port, database, user, password }: DatabaseFields): string {
+  const places = hostsIn(hosts, port)?.map((one) => `${hostInUrl(one.host)}:${one.port}`);
+  if (places === undefined) return '';
+  const login = [user, password].map(encoded).join(':');
+  return `postgres://${login}@${places.join(',')}/${encoded(database)}`;
+}
+
+/** Null when one of them is no host name, no IP address and no folder of a socket. */
+export function hostsIn(list: string, port: number): readonly Host[] | null {
+  const names = list.split(',').map((name) => name.trim());
+  const hosts = names.map((name) => {
+    const isPlain = /^(\/[^\s@?#]+|[^\s/@?#%]+)$/.test(name);
+    return isPlain ? hostOf(isIpv6(name) ? `[${name}]` : name, String(port)) : null;
+  });
+  return hosts.includes(null) ? null : (hosts as Host[]);
+}
+
+/** encodeURIComponent throws for half of a surrogate pair. */
+function encoded(text: string): string {
+  return encodeURIComponent(text.toWellFormed());
+}
+
+function isIpv6(name: string): boolean {
+  return /^[^[\]]*:[^[\]]*:/.test(name);
+}
+
+function hostInUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : encoded(host);
 }
 
 function hostOf(text: string, otherPort: string): Host | null {

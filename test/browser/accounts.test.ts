@@ -80,7 +80,7 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     const place = page.locator('#instant-audience-queued');
     assert.equal(await place.isVisible(), false);
     // Whoever goes from the field straight to Update has to see it too.
-    await editor.field('Audience posts').fill(sandbox.url);
+    await editor.field('Audience URL').fill(sandbox.url);
     await place.waitFor();
     assert.match(
       await place.locator('p').innerText(),
@@ -104,7 +104,7 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await editor.editConfig('account-shop');
     const place = page.locator('#instant-audience-queued');
     await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
-    const kind = editor.field('Keep the queue');
+    const kind = editor.field('Store queue');
     await kind.selectOption('memory');
     await place.waitFor();
     const sentence = await place.locator('p').innerText();
@@ -128,7 +128,7 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     const wrong = `${sandbox!.url}/nowhere`;
     const changeTo = async (url: string): Promise<void> => {
       await editor.editConfig('account-long');
-      await editor.field('Audience posts').fill(url);
+      await editor.field('Audience URL').fill(url);
       if (url !== wrong) await editor.field('Queued entries').selectOption('keep');
       await page.locator('#node-config-dialog-ok:visible').click();
       await page.locator('.red-ui-tray').waitFor({ state: 'detached' });

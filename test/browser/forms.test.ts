@@ -100,7 +100,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       sandbox.faults.set([{ kind: 'error', errorId: 'NOAUTH_EXPIRED', on: 'auth' }]);
       assert.match(await answer(), /^bad: Password expired/);
       sandbox.faults.clear();
-      await editor.field('Login and segments').fill('http://127.0.0.1:1');
+      await editor.field('API URL').fill('http://127.0.0.1:1');
       assert.match(await answer(), /^bad: Host not reachable: 127\.0\.0\.1:1 refuses/);
       await editor.field('Member id').fill('');
       assert.match(await answer(), /^bad: Member id: needed outside the sandbox/);
@@ -159,12 +159,12 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       const encrypt = page.locator('#node-config-input-encryptIds');
       await encrypt.waitFor();
       for (const queue of ['memory', 'shared']) {
-        await editor.field('Keep the queue').selectOption(queue);
+        await editor.field('Store queue').selectOption(queue);
         await encrypt.waitFor({ state: 'hidden' });
       }
-      await editor.field('Keep the queue').selectOption('disk');
+      await editor.field('Store queue').selectOption('disk');
       await encrypt.check();
-      await editor.field('Keep the queue').selectOption('shared');
+      await editor.field('Store queue').selectOption('shared');
       const problem = page.locator('#instant-audience-problem-encryptIds');
       await problem.filter({ hasText: /cannot be encrypted/ }).waitFor();
       await encrypt.uncheck();
@@ -177,7 +177,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
       const url = editor.field('Database URL');
       await url.waitFor({ state: 'hidden' });
-      await editor.field('Keep the queue').selectOption('shared');
+      await editor.field('Store queue').selectOption('shared');
       const problem = page.locator('#instant-audience-problem-databaseUrl');
       await problem.filter({ hasText: /^Database URL: needed/ }).waitFor();
       await editor.done();
@@ -219,7 +219,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
         // What follows is about an account with its queue on disk.
         await editor.editConfig('account');
         await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
-        await editor.field('Keep the queue').selectOption('disk');
+        await editor.field('Store queue').selectOption('disk');
         await editor.done();
       } finally {
         await database.drop();

@@ -19,7 +19,7 @@ describe('a shared queue that is left, in the tab Audience', function () {
     const log = await takeForMember(database.url, '8', devices);
     await log.close({ id: 'gone', name: 'gone' });
     ({ page } = await suite.open(this, {
-      flows: [tab, ...accountFlow('together', { queue: 'shared', member: '7' })],
+      flows: [tab, ...accountFlow('together', { queue: 'shared', databaseBy: 'url', member: '7' })],
       credentials: { 'account-together': { databaseUrl: database.url } },
       size: { width: 1400, height: 1200 },
     }));

@@ -8,6 +8,7 @@ import { load } from './bundle';
 
 const { type, definition, nodeWith, errorsOf } = load('account');
 const production = { environment: 'production', member: '1661' };
+const sharedByFields = { queue: 'shared', databaseHost: 'db', databaseName: 'audience' };
 const pem = (kind: string) =>
   `-----BEGIN ${kind}-----\nMIIEvQIBADANBgkqhkiG9w0B\nAQEFAA==\n-----END ${kind}-----\n`;
 
@@ -38,6 +39,11 @@ describe('the account node in the editor', () => {
       sandboxWarmUpMinutes: 20,
       sandboxDefaultExpirationMinutes: 43_200,
       queue: 'disk',
+      databaseBy: 'fields',
+      databaseHost: '',
+      databasePort: 5432,
+      databaseName: '',
+      databaseUser: '',
       databaseTls: '',
       queueMaxEntries: 5_000_000,
       queueMaxMb: 2048,
@@ -59,6 +65,7 @@ describe('the account node in the editor', () => {
       password: 'password',
       privateKey: 'password',
       databaseUrl: 'password',
+      databasePassword: 'password',
     });
   });
 
@@ -78,9 +85,9 @@ describe('the account node in the editor', () => {
     const wrong = { sandboxWarmUpMinutes: '', sandboxDefaultExpirationMinutes: -1 };
     assert.match(
       errorsOf({ sandboxWarmUpMinutes: '' }).join(),
-      /^New segments wait, minutes: a whole number/,
+      /^New segments wait: a whole number of minutes/,
     );
-    assert.match(errorsOf(wrong).join(), /Default expiration, minutes: a whole number/);
+    assert.match(errorsOf(wrong).join(), /Default expiration: a whole number of minutes/);
     assert.deepEqual(errorsOf({ sandboxWarmUpMinutes: 0, sandboxDefaultExpirationMinutes: '${DAYS}' }), []);
     assert.deepEqual(errorsOf({ ...production, ...wrong }), [], 'the fields do not show');
   });
@@ -108,21 +115,40 @@ describe('the account node in the editor', () => {
 
   it('asks for the database of a shared queue, as far as the editor knows the credentials', () => {
     const withCredentials = (credentials: object, queue = 'shared') =>
-      errorsOf({ queue, credentials }).join();
+      errorsOf({ queue, databaseBy: 'url', credentials }).join();
     assert.match(withCredentials({}), /^Database URL: needed/);
     assert.match(withCredentials({ databaseUrl: 'host' }), /^Database URL: enter an address that begins/);
     assert.equal(withCredentials({ has_databaseUrl: true }), '');
     assert.equal(withCredentials({ databaseUrl: 'postgres://host/db' }), '');
     assert.equal(withCredentials({}, 'disk'), '');
-    assert.deepEqual(errorsOf({ queue: 'shared' }), [], 'not loaded is not missing');
+    assert.deepEqual(errorsOf({ queue: 'shared', databaseBy: 'url' }), [], 'not loaded is not missing');
+  });
+
+  it('asks for host and name of the database of a shared queue, where the address is in fields', () => {
+    const errors = (fields: object, queue = 'shared') => errorsOf({ queue, ...fields });
+    const sentences = errors({ databasePort: '' });
+    assert.match(
+      sentences.join('\n'),
+      /^Database host: needed.*\nPort: a whole number.*\nDatabase name: needed/,
+    );
+    assert.deepEqual(errors({ databaseHost: 'db.example', databaseName: 'audience' }), []);
+    assert.deepEqual(
+      errors({ databaseHost: '${HOST}', databaseName: '${NAME}', databasePort: '${PORT}' }),
+      [],
+    );
+    const wrong = errors({ databaseHost: 'postgres://db/audience', databaseName: 'audience' });
+    assert.match(wrong.join(), /^Database host: enter the name or address of the host only/);
+    assert.deepEqual(errors({ databasePort: 'x' }, 'disk'), [], 'the fields do not show');
+    assert.deepEqual(errors({ databaseBy: 'url', databaseHost: 'a b' }), [], 'the fields do not show');
+    assert.match(errors({ databaseBy: 'name' }).join(), /^Database address: choose/);
   });
 
   it('encrypts no shared queue, and asks two accounts of a member for the same', () => {
-    const credentials = { has_databaseUrl: true };
-    const shared = errorsOf({ queue: 'shared', encryptIds: true, credentials }).join();
-    assert.match(shared, /^User ids: a queue in a shared database cannot be encrypted/);
+    const database = { databaseHost: 'db', databaseName: 'audience' };
+    const shared = errorsOf({ queue: 'shared', encryptIds: true, ...database }).join();
+    assert.match(shared, /^Encryption: a queue in a shared database cannot be encrypted/);
     for (const queue of ['disk', 'memory']) assert.deepEqual(errorsOf({ queue, encryptIds: true }), []);
-    assert.match(errorsOf({ encryptIds: 'maybe' }).join(), /^User ids: encrypt on disk is either/);
+    assert.match(errorsOf({ encryptIds: 'maybe' }).join(), /^Encryption: the value is either/);
     assert.deepEqual(errorsOf({ encryptIds: '${ENCRYPT}' }), []);
   });
 
@@ -155,12 +181,8 @@ describe('the account node in the editor', () => {
       [],
     );
     for (const bad of ['', 'api.appnexus.com', 'ftp://host', 'https://']) {
-      assert.match(
-        errorsOf({ ...custom, authUrl: bad }).join(),
-        /^Login and segments: enter an address/,
-        bad,
-      );
-      assert.match(errorsOf({ ...custom, serviceUrl: bad }).join(), /^Audience posts: enter an address/, bad);
+      assert.match(errorsOf({ ...custom, authUrl: bad }).join(), /^API URL: enter an address/, bad);
+      assert.match(errorsOf({ ...custom, serviceUrl: bad }).join(), /^Audience URL: enter an address/, bad);
       assert.deepEqual(errorsOf({ authUrl: bad, serviceUrl: bad }), []);
     }
     assert.match(
@@ -175,18 +197,20 @@ describe('the account node in the editor', () => {
         fc.constantFrom(...numberProperties),
         fc.integer({ min: -10, max: 2_000_000_000 }),
         (name, n) => {
+          const base = name === 'databasePort' ? sharedByFields : {};
           const inRange = n >= numbers[name].min && n <= numbers[name].max;
           for (const value of [n, String(n)]) {
-            assert.equal(errorsOf({ [name]: value }).length, inRange ? 0 : 1);
+            assert.equal(errorsOf({ ...base, [name]: value }).length, inRange ? 0 : 1);
           }
         },
       ),
     );
     for (const name of numberProperties) {
+      const base = name === 'databasePort' ? sharedByFields : {};
       for (const bad of ['', 'ten', '1.5', '1e2', '-1']) {
         assert.match(
-          errorsOf({ [name]: bad }).join(),
-          /: a whole number from \d+ to \d+\.$/,
+          errorsOf({ ...base, [name]: bad }).join(),
+          /: a whole number (of \w+ )?from \d+ to \d+\.$/,
           `${name} ${bad}`,
         );
       }
@@ -198,7 +222,7 @@ describe('the account node in the editor', () => {
   it('refuses choices that do not exist', () => {
     assert.match(errorsOf({ environment: 'staging' }).join(), /^Environment: choose/);
     assert.match(errorsOf({ authMethod: 'oauth' }).join(), /^Log in with: choose/);
-    assert.match(errorsOf({ queue: 'tape' }).join(), /^Keep the queue: choose/);
+    assert.match(errorsOf({ queue: 'tape' }).join(), /^Store queue: choose/);
   });
 
   it('requires nothing that depends on an environment from a variable', () => {
@@ -238,7 +262,8 @@ describe('the schema that form and runtime share', () => {
   });
 
   it('look at the address of the database where the queue is shared, and only there', () => {
-    const keys = (databaseUrl: string, queue = 'shared') => codesOf({ queue, databaseUrl });
+    const keys = (databaseUrl: string, queue = 'shared') =>
+      codesOf({ queue, databaseBy: 'url', databaseUrl });
     for (const good of [
       'postgres://u:p@host/db',
       'postgresql://host:5433/db?application_name=x',
@@ -278,8 +303,6 @@ describe('the sentence below the limits', () => {
     assert.deepEqual(meaningOf(limits, 1000, 'en-US'), {
       users: '1,000',
       day: '86 million',
-      perCall: '10',
-      replyMs: '150',
     });
   });
 

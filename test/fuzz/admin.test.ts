@@ -115,7 +115,14 @@ describe('admin requests of any form', function () {
           privateKey: '__PWRD__',
         },
       },
-      { id: 'account', values: { databaseUrl: 'postgres://me:p%40@nowhere/db?host=a', databaseTls: '' } },
+      {
+        id: 'account',
+        values: { databaseBy: 'url', databaseUrl: 'postgres://me:p%40@nowhere/db?host=a', databaseTls: '' },
+      },
+      {
+        id: 'account',
+        values: { databaseHost: 'nowhere', databaseName: 'db', databasePassword: '__PWRD__' },
+      },
     ];
     // Its own: what it uses up of the ten logins in five minutes, other tests would lack.
     const forms = new AccountForms(RED(), new Registry(), shared, () =>

@@ -49,6 +49,14 @@ const accounts = [
     tls: '',
     proxy: '',
   },
+  {
+    environment: 'sandbox',
+    queue: 'shared',
+    databaseHost: 'one.invalid, two.invalid:5433',
+    databaseName: 'audience',
+    databaseUser: 'me',
+    databasePassword: 'secret',
+  },
 ];
 
 const row = { by: 'id', segment: '1', value: '2', expiration: '30', expirationUnit: 'days' };

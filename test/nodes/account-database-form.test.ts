@@ -10,7 +10,7 @@ describe('the test of the database in the form of an account', () => {
   const host = 'db.example:6543';
   const sandboxQueue = { origin: 'sandbox', member: '1', tls: null };
   const testDatabase = async (values: object, id = 'account'): Promise<any> => {
-    const { status, body } = await its.forms.testDatabase({ id, values });
+    const { status, body } = await its.forms.testDatabase({ id, values: { databaseBy: 'url', ...values } });
     assert.equal(status, 200);
     const text = JSON.stringify(body);
     assert.ok(!text.includes(password) && !text.includes(encodeURIComponent(password)), text);
@@ -110,6 +110,28 @@ describe('the test of the database in the form of an account', () => {
       its.asked.map((queue) => queue.url),
       [databaseUrl, 'postgres://there/db'],
     );
+  });
+
+  it('asks with the fields, and with the stored password where the form shows that there is one', async () => {
+    const url = await its.start();
+    const credentials = { account: { username: 'me', password: rightPassword, databasePassword: password } };
+    await load([customAccount(url)], credentials);
+    process.env.FORMS_TEST_HOST = 'db.example';
+    const fields = { databaseBy: 'fields', databaseHost: '${FORMS_TEST_HOST}', databaseName: 'My-Queue' };
+    try {
+      await testDatabase({
+        ...fields,
+        ...{ databasePort: '6543', databaseUser: 'me', databasePassword: '__PWRD__' },
+      });
+    } finally {
+      delete process.env.FORMS_TEST_HOST;
+    }
+    assert.deepEqual(
+      its.asked.map((queue) => queue.url),
+      [databaseUrl],
+    );
+    assert.equal((await testDatabase({ databaseBy: 'fields' })).problem.key, 'error.database_host_missing');
+    assert.equal((await testDatabase(fields)).problem.key, 'error.variable_unset');
   });
 
   it('refuses an invalid request', async () => {

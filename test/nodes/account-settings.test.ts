@@ -85,7 +85,7 @@ describe('the settings of an account', () => {
         encryptIds: 'true',
       },
       { ...custom, authMethod: 'jwt', username: 'me', keyName: 'k', privateKey: key, encryptIds: 'false' },
-      { ...production, queue: 'shared', databaseUrl, databaseTls: 'tls', queueMaxMb: '9' },
+      { ...production, queue: 'shared', databaseBy: 'url', databaseUrl, databaseTls: 'tls', queueMaxMb: '9' },
       // What is wrong stays as wrong.
       { environment: 'production' },
       { ...production, password: '' },
@@ -93,8 +93,16 @@ describe('the settings of an account', () => {
       { ...custom, username: 'me', password: 'p', authUrl: 'not an address' },
       { ...custom, username: 'me', password: 'p', serviceUrl: 'ftp://a' },
       { ...custom, authMethod: 'jwt', username: 'me' },
-      { ...production, queue: 'shared', databaseUrl, encryptIds: 'true' },
+      { ...production, queue: 'shared', databaseBy: 'url', databaseUrl, encryptIds: 'true' },
       { ...production, queue: 'shared' },
+      {
+        ...production,
+        queue: 'shared',
+        databaseHost: 'a, b:5433',
+        databaseName: 'n',
+        databaseUser: 'u',
+        databasePort: '6',
+      },
     ];
     const secrets = ['password', 'privateKey'];
     for (const account of accounts) {
@@ -134,23 +142,55 @@ describe('the settings of an account', () => {
 
   it('have a database where the queue is shared, and only there', () => {
     const databaseUrl = ' postgres://u:p@host/db ';
-    const shared = settings({ queue: 'shared', databaseUrl, databaseTls: 'tls' });
+    const shared = settings({ queue: 'shared', databaseBy: 'url', databaseUrl, databaseTls: 'tls' });
     assert.deepEqual(
       [shared.queue, shared.database],
       ['shared', { url: 'postgres://u:p@host/db', tls: 'tls' }],
     );
     assert.equal(settings({ queue: 'memory', databaseUrl }).database, null);
-    assert.equal(problem({ queue: 'shared' }), 'error.database_url_missing');
-    assert.deepEqual(readSettings({ queue: 'shared', databaseUrl: '${NOT_THERE}' }), {
+    assert.equal(problem({ queue: 'shared', databaseBy: 'url' }), 'error.database_url_missing');
+    assert.deepEqual(readSettings({ queue: 'shared', databaseBy: 'url', databaseUrl: '${NOT_THERE}' }), {
       key: 'error.variable_unset',
       params: { property: 'databaseUrl', name: 'NOT_THERE' },
     });
     // A form may be tested before the rest of it is filled in.
-    assert.deepEqual(readSharedQueue({ databaseUrl, environment: 'production', member: '7' }), {
-      origin: 'https://streaming-data.appnexus.com',
-      member: '7',
-      database: { url: 'postgres://u:p@host/db', tls: '' },
-    });
+    assert.deepEqual(
+      readSharedQueue({ databaseBy: 'url', databaseUrl, environment: 'production', member: '7' }),
+      {
+        origin: 'https://streaming-data.appnexus.com',
+        member: '7',
+        database: { url: 'postgres://u:p@host/db', tls: '' },
+      },
+    );
+  });
+
+  it('take the fields of a database for the URL that means the same', () => {
+    const base = { queue: 'shared', databaseHost: 'db.example', databaseName: 'audience' };
+    const url = (fields: object): string | undefined => settings({ ...base, ...fields }).database?.url;
+    assert.equal(url({}), 'postgres://:@db.example:5432/audience');
+    assert.equal(
+      url({ databasePort: '6543', databaseUser: ' me ', databasePassword: ' p@ss/w?#:% ' }),
+      'postgres://me:%20p%40ss%2Fw%3F%23%3A%25%20@db.example:6543/audience',
+    );
+    assert.equal(
+      url({ databaseHost: 'one, two:5433 ,::1,[::2]:7', databasePort: 9 }),
+      'postgres://:@one:9,two:5433,[::1]:9,[::2]:7/audience',
+    );
+    assert.equal(url({ databaseHost: '/run/pg' }), 'postgres://:@%2Frun%2Fpg:5432/audience');
+    assert.equal(problem({ queue: 'shared' }), 'error.database_host_missing');
+    for (const databaseHost of ['postgres://host', 'host/db', 'me@host', 'a b', 'a,,b', 'host:x', ':5'])
+      assert.equal(problem({ ...base, databaseHost }), 'error.database_host_invalid', databaseHost);
+    assert.equal(problem({ ...base, databaseName: ' ' }), 'error.database_name_missing');
+    assert.equal(problem({ ...base, databasePort: '65536' }), 'error.databasePort_range');
+    assert.equal(problem({ ...base, databaseBy: 'name' }), 'error.database_by_unknown');
+    assert.equal(settings({ databaseHost: 'a b', databaseBy: 'name' }).database, null);
+    const unset = settings({ ...base, databaseUrl: '${NOT_THERE}' });
+    assert.equal(unset.database?.url, url({}), 'a URL is not read');
+    for (const property of ['databaseHost', 'databasePort', 'databaseUser', 'databasePassword'])
+      assert.deepEqual(readSettings({ ...base, [property]: '${NOT_THERE}' }), {
+        key: 'error.variable_unset',
+        params: { property, name: 'NOT_THERE' },
+      });
   });
 
   it('encrypt user ids only on a disk of this machine, and only for a clear yes', () => {
@@ -162,7 +202,10 @@ describe('the settings of an account', () => {
     for (const neither of ['', 'maybe', 'ture', 2, '2', [], {}])
       assert.equal(problem({ encryptIds: neither }), 'error.encrypt_unknown');
     const databaseUrl = 'postgres://u:p@host/db';
-    assert.equal(problem({ encryptIds: true, queue: 'shared', databaseUrl }), 'error.encrypt_shared');
+    assert.equal(
+      problem({ encryptIds: true, queue: 'shared', databaseBy: 'url', databaseUrl }),
+      'error.encrypt_shared',
+    );
   });
 
   it('do not take a variable that is not set for a value', () => {

@@ -65,11 +65,11 @@ const wrongAccounts: readonly Wrong[] = [
     name: 'no address',
     account: { serviceUrl: 'streaming data' },
     status: 'account not usable',
-    told: /Audience posts: enter an address that begins with/,
+    told: /Audience URL: enter an address that begins with/,
   },
   {
     name: 'encryption with a shared queue, with a blank behind it',
-    account: { queue: 'shared ', encryptIds: true },
+    account: { queue: 'shared ', databaseBy: 'url', encryptIds: true },
     credentials: { ...(login() as any).account, databaseUrl: 'postgres://u:p@there/db' },
     status: 'cannot encrypt',
     told: /a queue in a shared database cannot be encrypted/,
@@ -84,13 +84,13 @@ const wrongAccounts: readonly Wrong[] = [
     name: 'a TLS configuration that is gone',
     account: { tls: 'gone' },
     status: 'account not usable',
-    told: /TLS: the chosen configuration is disabled, not deployed/,
+    told: /TLS configuration: the chosen configuration is disabled, not deployed/,
   },
   {
     name: 'a proxy that is disabled',
     account: { proxy: 'a disabled proxy' },
     status: 'account not usable',
-    told: /Proxy: the chosen configuration/,
+    told: /Proxy configuration: the chosen configuration/,
   },
 ];
 
@@ -150,7 +150,7 @@ describe('accounts of one member', () => {
   it('with queues in different places disagree, until a deploy settles it', async () => {
     await load(both({}, { queue: 'memory' }), logins, one, other);
     await other.send({ payload: entry(1) });
-    assert.match(other.error, /The accounts Second and First serve the same member, but keep their queues/);
+    assert.match(other.error, /The accounts Second and First serve the same member, but store their queues/);
     await until(() => other.status === 'accounts disagree', 'accounts disagree');
     await deploy(both({}, {}), 'nodes', one, other);
     await other.send({ payload: entry(1) });

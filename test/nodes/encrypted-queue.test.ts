@@ -110,7 +110,7 @@ describe('an account that encrypts user ids on disk', () => {
     await start();
     await until(() => flow.status === 'cannot encrypt', String(flow.status));
     await flow.send({ payload: entry(1) });
-    assert.match(flow.errors.join(), /User ids: encryption on disk needs Node-RED’s credentialSecret/);
+    assert.match(flow.errors.join(), /Encryption: this needs Node-RED’s credentialSecret/);
     assert.deepEqual(files(), []);
   });
 

@@ -63,7 +63,12 @@ describe('entries in a shared queue that the account leaves', function () {
   const wrongUrl = (): string => `${sandbox.url}/no/such/place`;
   const flows = (account: object, databaseUrl = database.url): object[] => [
     {
-      ...customAccount(sandbox.url, { serviceUrl: wrongUrl(), queue: 'shared', ...account }),
+      ...customAccount(sandbox.url, {
+        serviceUrl: wrongUrl(),
+        queue: 'shared',
+        databaseBy: 'url',
+        ...account,
+      }),
       // A deploy restarts the account also when only its credentials are others.
       name: databaseUrl === database.url ? 'one' : 'two',
       credentials: { username: 'me', password: 'secret', databaseUrl },
@@ -85,6 +90,7 @@ describe('entries in a shared queue that the account leaves', function () {
       serviceUrl: wrongUrl(),
       member: '7',
       queue: 'shared',
+      databaseBy: 'url',
       databaseUrl: '__PWRD__',
     };
     return forms.queued({ id: 'account', values: { ...deployed, ...values } }).body;

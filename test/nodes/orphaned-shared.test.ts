@@ -48,7 +48,7 @@ describe('an orphaned shared queue', function () {
 
   const databaseUrl = (): string => Object.assign(new URL(database.url), { password }).href;
   const start = (url = databaseUrl(), out: object = {}): Promise<void> => {
-    const account = customAccount(sandbox.url, { queue: 'shared', name: 'Seven' });
+    const account = customAccount(sandbox.url, { queue: 'shared', databaseBy: 'url', name: 'Seven' });
     const credentials = { account: { username: 'me', password, databaseUrl: url } };
     return load([account, ...flow.nodes(out)], credentials, flow);
   };

@@ -38,33 +38,45 @@ describe('an account with its queue in a shared database', function () {
   const credentials = (url = databaseUrl, ...ids: string[]): object =>
     Object.fromEntries(['account', ...ids].map((id) => [id, { username: 'me', password, databaseUrl: url }]));
   const shared = (changes: object = {}): object =>
-    customAccount(sandbox.url, { queue: 'shared', name: 'Seven', ...changes });
+    customAccount(sandbox.url, { queue: 'shared', databaseBy: 'url', name: 'Seven', ...changes });
   const overview = new Overview(
     () => engines.list(),
     () => 60_000,
   );
   const shown = (): ShownQueue | undefined => overview.queues().find(({ origin }) => origin === sandbox.url);
 
-  it('delivers, shows that it is active, and reveals neither password nor URL', async () => {
-    await load([shared(), ...flow.nodes()], credentials(), flow);
-    await flow.send({ payload: [entry(1), entry(2)] });
-    assert.deepEqual(flow.errors, []);
-    assert.equal(flow.accepted[0].audience.status, 'accepted');
-    await until(() => flow.status === 'ready', `ready, not ${flow.status}`);
-    const { shared: view } = shown()!;
-    assert.equal(view!.isSender, true);
-    assert.ok(view!.sender!.startsWith(hostname()), view!.sender!);
-    assert.deepEqual([view!.instances, view!.kept], [[view!.sender], 0]);
-    const metrics = prometheusText([shown()!], engines.list());
-    for (const [name, value] of [
-      ['sender', 1],
-      ['instances', 1],
-      ['kept_entries', 0],
-    ] as const)
-      assert.match(metrics, new RegExp(`^instant_audience_${name}\\{[^}]*\\} ${value}$`, 'm'));
-    const said = JSON.stringify([shown(), flow.shown, logged(), metrics]);
-    assert.ok(!said.includes(password) && !said.includes('postgres://'));
-  });
+  /** The same database by each kind of address. */
+  const byUrl = (): object[] => [shared(), credentials()];
+  const byFields = (): object[] => {
+    const { hostname: host, port, pathname, username } = new URL(databaseUrl);
+    const fields = {
+      ...{ databaseBy: 'fields', databaseHost: `127.0.0.1:1,${host}`, databasePort: port },
+      ...{ databaseName: pathname.slice(1), databaseUser: username },
+    };
+    return [shared(fields), { account: { username: 'me', password, databasePassword: password } }];
+  };
+  for (const [by, account] of Object.entries({ URL: byUrl, fields: byFields }))
+    it(`delivers, shows that it is active, and reveals neither password nor URL, by ${by}`, async () => {
+      const [config, secrets] = account();
+      await load([config!, ...flow.nodes()], secrets!, flow);
+      await flow.send({ payload: [entry(1), entry(2)] });
+      assert.deepEqual(flow.errors, []);
+      assert.equal(flow.accepted[0].audience.status, 'accepted');
+      await until(() => flow.status === 'ready', `ready, not ${flow.status}`);
+      const { shared: view } = shown()!;
+      assert.equal(view!.isSender, true);
+      assert.ok(view!.sender!.startsWith(hostname()), view!.sender!);
+      assert.deepEqual([view!.instances, view!.kept], [[view!.sender], 0]);
+      const metrics = prometheusText([shown()!], engines.list());
+      for (const [name, value] of [
+        ['sender', 1],
+        ['instances', 1],
+        ['kept_entries', 0],
+      ] as const)
+        assert.match(metrics, new RegExp(`^instant_audience_${name}\\{[^}]*\\} ${value}$`, 'm'));
+      const said = JSON.stringify([shown(), flow.shown, logged(), metrics]);
+      assert.ok(!said.includes(password) && !said.includes('postgres://'));
+    });
 
   it('is on standby while another instance is active, still accepts entries, and takes over when that one ends', async () => {
     const other = { id: 'other', name: 'node-9:1880' };
@@ -130,7 +142,7 @@ describe('an account with its queue in a shared database', function () {
     const elsewhere = { second: { username: 'me', password, databaseUrl: `${databaseUrl}_2` } };
     await load(nodes, { ...credentials(), ...elsewhere }, flow, other);
     await other.send({ payload: entry(1) });
-    assert.match(other.error, /The accounts Second and Seven serve the same member, but keep their queues/);
+    assert.match(other.error, /The accounts Second and Seven serve the same member, but store their queues/);
     await until(() => other.status === 'accounts disagree', 'accounts disagree');
   });
 

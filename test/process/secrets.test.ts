@@ -150,7 +150,10 @@ describe('secrets', function () {
           authMethod: id.startsWith('key') ? 'jwt' : 'password',
           ...(id === 'post-through' && { proxy: 'proxy-0' }),
           ...(id === 'word-unproxied' && { proxy: 'proxy-1' }),
-          credentials: { username: `user-${id}`, password: passwordOf(id), privateKey, databaseUrl },
+          credentials: {
+            ...{ username: `user-${id}`, password: passwordOf(id), privateKey },
+            ...{ databaseUrl, databasePassword: coreOf('database', '') },
+          },
         },
         {
           ...place,

@@ -73,6 +73,7 @@ export function audienceFlow({
       authMethod: 'password',
       ...limits,
       queue: databaseUrl === undefined ? 'disk' : 'shared',
+      databaseBy: 'url',
       warnAfterMinutes: 2,
     },
     inTab(http(nodeIds.input, 'post', '/events'), [nodeIds.out]),

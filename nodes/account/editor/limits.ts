@@ -19,12 +19,14 @@ export interface Limits {
 export interface Meaning {
   readonly users: string;
   readonly day: string;
-  readonly perCall: string;
-  readonly replyMs: string;
 }
 
 /** `language` is a BCP 47 tag such as `en-US`; `usersPerCall` is the largest number of users in one call. */
-export function meaningOf(limits: Limits, usersPerCall: number, language: string): Meaning {
+export function meaningOf(
+  limits: Pick<Limits, 'posts' | 'users'>,
+  usersPerCall: number,
+  language: string,
+): Meaning {
   const users = Math.min(limits.users, limits.posts * usersPerCall);
   const plain = new Intl.NumberFormat(language);
   const rough = new Intl.NumberFormat(language, {
@@ -35,8 +37,6 @@ export function meaningOf(limits: Limits, usersPerCall: number, language: string
   return {
     users: plain.format(users),
     day: rough.format(users * 86_400),
-    perCall: plain.format(Math.ceil(users / limits.posts)),
-    replyMs: plain.format(Math.floor((limits.concurrent / limits.posts) * 1000)),
   };
 }
 

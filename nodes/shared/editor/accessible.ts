@@ -53,6 +53,15 @@ export function keepNames(form: JQuery): void {
   });
 }
 
+/** The hint of a row describes its field. */
+export function describeByHints(form: JQuery): void {
+  form.find('.form-row > .instant-audience-hint').each((_index, hint) => {
+    const field = $(hint).siblings('input, select, textarea').first();
+    hint.id ||= `${field.attr('id') ?? ''}-hint`;
+    field.attr('aria-describedby', hint.id);
+  });
+}
+
 /**
  * The two buttons beside a list of configuration nodes are links without an address and without a text, which no
  * keyboard reaches and no screen reader can name.
