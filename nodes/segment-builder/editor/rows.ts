@@ -28,6 +28,8 @@ export function prepareRows(node: Builder, changed: () => void): void {
     removable: true,
     addItem: (container, _index, data) => {
       addRow(node, container, wholeRow(data), changed);
+      const remove = container.siblings('.red-ui-editableList-item-remove');
+      remove.attr('aria-label', RED._('editor:common.label.delete'));
       changed();
     },
     removeItem: changed,
