@@ -20,6 +20,26 @@ describe('docs/troubleshooting.md', () => {
     assert.ok(logged.length > 40, `${logged.length} sentences of the log`);
   });
 
+  it('has one table of statuses, with what each means', () => {
+    const [table, ...others] = page.split('\n| status | meaning | what to do |\n').slice(1);
+    assert.deepEqual(others, []);
+    const rows = table!.split('\n\n')[0]!.split('\n').slice(1);
+    const statuses = words.filter(({ where }) => where.includes('.status.'));
+    assert.ok(statuses.length > 60, `${statuses.length} statuses`);
+    const listed = rows.flatMap((row) =>
+      [...row.split(' | ')[0]!.matchAll(/`([^`]+)`/g)].map(([, text]) => text!),
+    );
+    const missing = statuses.filter(({ text }) => !listed.some((one) => fits(one, text)));
+    assert.deepEqual(
+      missing.map(({ text }) => text),
+      [],
+    );
+    assert.deepEqual(
+      rows.filter((row) => row.split(' | ')[1]!.trim() === ''),
+      [],
+    );
+  });
+
   it('has every message that a node, a form or the log may show, by its text or by its code', () => {
     const known = (quote: Quote, text: string, code: string): boolean =>
       quote.kind === 'code' ? quote.text === code : fits(quote.text, text);

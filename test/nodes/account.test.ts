@@ -151,7 +151,7 @@ describe('accounts of one member', () => {
     await load(both({}, { queue: 'memory' }), logins, one, other);
     await other.send({ payload: entry(1) });
     assert.match(other.error, /The accounts Second and First serve the same member, but store their queues/);
-    await until(() => other.status === 'accounts disagree', 'accounts disagree');
+    await until(() => other.status === 'accounts conflict', 'accounts conflict');
     await deploy(both({}, {}), 'nodes', one, other);
     await other.send({ payload: entry(1) });
     assert.equal(other.accepted.length, 1);

@@ -140,7 +140,7 @@ describe('an account that encrypts user ids on disk', () => {
     ];
     const nodes = [...flow.nodes(), ...other.nodes({ account: 'account2' })];
     await load([...accounts, ...nodes], { ...login(), ...login('secret', 'account2') }, flow, other);
-    await until(() => [flow.status, other.status].includes('accounts disagree'), 'one of them is refused');
+    await until(() => [flow.status, other.status].includes('accounts conflict'), 'one of them is refused');
   });
 
   it('that is deleted leaves a file that the tab can search with the secret, and only purge without', async () => {

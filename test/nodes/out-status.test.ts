@@ -59,13 +59,13 @@ function shownFor(what: Case): string {
 
 const cases: readonly [Case, string][] = [
   [{}, 'green dot ready'],
-  [{ durable: false }, 'green dot ready · in memory'],
-  [{ waiting: 7 }, 'blue dot 7 queued · …'],
-  [{ waiting: 1234, rate: 30 }, 'blue dot 1.2k queued · 42 s'],
-  [{ waiting: 999_949, rate: 998 }, 'blue dot 1.0M queued · 16 min'],
-  [{ waiting: 5_000_000, rate: 1000 }, 'blue dot 5.0M queued · 1 h'],
-  [{ waiting: 9_960, rate: 1 }, 'blue dot 10k queued · 2 h'],
-  [{ waiting: 3, durable: false }, 'blue dot 3 queued · …'],
+  [{ durable: false }, 'green dot ready, in memory'],
+  [{ waiting: 7 }, 'blue dot 7 pending, …'],
+  [{ waiting: 1234, rate: 30 }, 'blue dot 1.2k pending, 42 s'],
+  [{ waiting: 999_949, rate: 998 }, 'blue dot 1.0M pending, 16 min'],
+  [{ waiting: 5_000_000, rate: 1000 }, 'blue dot 5.0M pending, 1 h'],
+  [{ waiting: 9_960, rate: 1 }, 'blue dot 10k pending, 2 h'],
+  [{ waiting: 3, durable: false }, 'blue dot 3 pending, …'],
   [{ waiting: 9, oldestMs: 190_000 }, 'yellow ring oldest 3 min'],
   [{ state: { kind: 'starting' } }, 'yellow ring connecting'],
   [{ state: { kind: 'parked' }, waiting: 2 }, 'yellow ring deploying'],
@@ -73,25 +73,25 @@ const cases: readonly [Case, string][] = [
   [{ state: { kind: 'paused' } }, 'yellow ring paused'],
   [{ state: { kind: 'standby', sender: 'node-2' } }, 'green dot standby'],
   [{ state: { kind: 'standby', sender: 'node-2' }, waiting: 1234 }, 'green dot standby'],
-  [{ state: { kind: 'standby', sender: null } }, 'yellow ring standby, no sender'],
+  [{ state: { kind: 'standby', sender: null } }, 'yellow ring standby, none active'],
   [
     { state: { kind: 'standby', sender: 'node-2' }, waiting: 9, oldestMs: 190_000 },
     'yellow ring oldest 3 min',
   ],
-  [{ state: { kind: 'databaseAway', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database away'],
-  [{ state: { kind: 'databaseAway', message: '', kept: 1234 } }, 'yellow ring DB away · 1.2k kept'],
+  [{ state: { kind: 'databaseAway', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database unreachable'],
+  [{ state: { kind: 'databaseAway', message: '', kept: 1234 } }, 'yellow ring DB down, 1.2k stored'],
   [{ state: { kind: 'rateLimited', untilMs: 23_500 } }, 'yellow ring rate limited 24 s'],
   [
     { state: { kind: 'trouble', code: 'timeout', message: '' }, waiting: 2 },
     'yellow ring service unreachable',
   ],
-  [{ state: { kind: 'trouble', code: 'http_500', message: '' }, waiting: 2 }, 'yellow ring service fails'],
+  [{ state: { kind: 'trouble', code: 'http_500', message: '' }, waiting: 2 }, 'yellow ring service failing'],
   [{ state: { kind: 'refusing', message: '' }, waiting: 2 }, 'red ring service refuses all'],
   [{ state: { kind: 'outbox', code: 'full', message: '' } }, 'red ring disk full'],
   [{ login: { kind: 'refused', code: 'NOAUTH_EXPIRED', message: '' } }, 'red ring password expired'],
   [{ login: { kind: 'refused', code: 'NOAUTH_DISABLED', message: '' } }, 'red ring user disabled'],
   [{ login: { kind: 'refused', code: 'UNAUTH', message: '' } }, 'red ring not allowed'],
-  [{ login: { kind: 'wait', untilMs: 0, code: 'tls', message: '' } }, 'red ring certificate'],
+  [{ login: { kind: 'wait', untilMs: 0, code: 'tls', message: '' } }, 'red ring check certificate'],
   [{ login: { kind: 'wait', untilMs: 0, code: 'http_404', message: '' }, waiting: 4 }, 'red ring wrong URL'],
   [
     { login: { kind: 'wait', untilMs: 0, code: 'authentication_limit', message: '' } },
@@ -100,7 +100,7 @@ const cases: readonly [Case, string][] = [
   [
     // Another account of the same member: this one goes on.
     { state: { kind: 'login', account: 'other', final: true, code: 'NOAUTH', message: '' }, waiting: 1 },
-    'blue dot 1 queued · …',
+    'blue dot 1 pending, …',
   ],
 ];
 
@@ -122,14 +122,14 @@ describe('the status of the out node', () => {
     assert.deepEqual(watched.shown, ['yellow ring connecting']);
     await sleep(1_050);
     watched.line.refresh();
-    assert.deepEqual(watched.shown, ['yellow ring connecting', 'blue dot 39 queued · …']);
+    assert.deepEqual(watched.shown, ['yellow ring connecting', 'blue dot 39 pending, …']);
     watched.line.stop();
   });
 
   it('shows for a while that the queue was full, or that messages were complete once queued', () => {
     for (const [key, expected] of [
       ['full', 'red ring queue full'],
-      ['queuedOnly', 'blue dot done at queued'],
+      ['queuedOnly', 'blue dot done once stored'],
     ] as const) {
       const watched = new Watched();
       watched.line.tell(key);
@@ -148,7 +148,7 @@ describe('the status of the out node', () => {
     // What waits says more.
     watched.now = { waiting: 3 };
     await sleep(1_100);
-    assert.equal(watched.shown.at(-1), 'blue dot 3 queued · …');
+    assert.equal(watched.shown.at(-1), 'blue dot 3 pending, …');
     watched.now = {};
     await sleep(5_500);
     assert.deepEqual(watched.shown.slice(2), ['green dot 12 delivered', 'green dot ready']);
@@ -194,7 +194,7 @@ describe('the status of the out node', () => {
     for (const [what, remark, expected] of [
       [{}, null, 'green dot ready · sandbox'],
       [{}, 'segment inactive', 'yellow ring segment inactive · sandbox'],
-      [{ waiting: 7, rate: 7 }, null, 'blue dot 7 queued · 1 s · sandbox'],
+      [{ waiting: 7, rate: 7 }, null, 'blue dot 7 pending, 1 s · sandbox'],
       [{ state: { kind: 'outbox', code: 'full', message: '' } }, null, 'red ring disk full · sandbox'],
     ] as [Case, string | null, string][]) {
       const watched = new Watched();
@@ -233,24 +233,34 @@ describe('a status has at most 20 characters before the word for the sandbox', (
       assert.ok(shortTime(seconds).length <= longest.left.length, shortTime(seconds));
   });
 
-  for (const language of ['en-US', 'de', 'ja'])
-    for (const node of ['instant-audience-out', 'segment-builder', 'audience-usage'])
+  const nodes = ['instant-audience-out', 'segment-builder', 'audience-usage'];
+  const textsOf = (node: string, language: string): [key: string, text: string][] => {
+    const all = JSON.parse(read(node, `locales/${language}/${node}.json`));
+    const texts = Object.entries<string>(all.status ?? all['segment-builder'].status);
+    assert.ok(texts.length > 1);
+    return texts.filter(([key]) => key !== 'sandbox');
+  };
+
+  for (const language of ['en-US', 'de', 'ja']) {
+    for (const node of nodes)
       it(`in every text of ${node} in ${language}`, () => {
-        const all = JSON.parse(read(node, `locales/${language}/${node}.json`));
-        const { sandbox: _, ...texts } = (all.status ?? all['segment-builder'].status) as Record<
-          string,
-          string
-        >;
-        assert.ok(Object.keys(texts).length > 1);
-        const shown = Object.values(texts).map((text) =>
+        const shown = textsOf(node, language).map(([, text]) =>
           text.replace(/__(\w+?)__/g, (_mark, name: keyof typeof longest) => {
             assert.ok(name in longest, text);
             return longest[name];
           }),
         );
-        assert.deepEqual(
-          shown.filter((text) => text.length > 20),
-          [],
-        );
+        const isLong = (text: string): boolean => Array.from(text).length > 20;
+        assert.deepEqual(shown.filter(isLong), []);
       });
+
+    it(`and says the same thing in the same words, whatever node it is of, in ${language}`, () => {
+      const said = new Map<string, string>();
+      for (const [key, text] of nodes.flatMap((node) => textsOf(node, language))) {
+        const words = text.replaceAll(/__\w+?__/g, '…');
+        assert.equal(said.get(key) ?? words, words, key);
+        said.set(key, words);
+      }
+    });
+  }
 });

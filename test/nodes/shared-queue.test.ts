@@ -105,10 +105,10 @@ describe('an account with its queue in a shared database', function () {
   it('stores entries on this machine and shows it while its database cannot be reached', async () => {
     const nowhere = `postgres://me:${password}@127.0.0.1:1/db`;
     await load([shared(), ...flow.nodes({ completeOn: 'queued' })], credentials(nowhere), flow);
-    await until(() => flow.status === 'database away', `away, not ${flow.status}`);
+    await until(() => flow.status === 'database unreachable', `away, not ${flow.status}`);
     await flow.send({ payload: [entry(1), entry(2)] });
     assert.deepEqual(flow.errors, []);
-    await until(() => flow.status === 'DB away · 2 kept', `kept, not ${flow.status}`);
+    await until(() => flow.status === 'DB down, 2 stored', `kept, not ${flow.status}`);
     assert.deepEqual([flow.shown.at(-1)!.fill, flow.shown.at(-1)!.shape], ['yellow', 'ring']);
     const { state, shared: view } = shown()!;
     assert.equal(state.kind, 'databaseAway');
@@ -120,7 +120,7 @@ describe('an account with its queue in a shared database', function () {
   it('warns once that user ids travel unencrypted to another machine, and only then', async () => {
     const warnings = async (url: string): Promise<number> => {
       await load([shared(), ...flow.nodes()], credentials(url), flow);
-      await until(() => flow.status === 'database away', `away, not ${flow.status}`);
+      await until(() => flow.status === 'database unreachable', `away, not ${flow.status}`);
       const many = logged().filter((line) => line.startsWith('User ids travel unencrypted')).length;
       await unload();
       return many;
@@ -143,7 +143,7 @@ describe('an account with its queue in a shared database', function () {
     await load(nodes, { ...credentials(), ...elsewhere }, flow, other);
     await other.send({ payload: entry(1) });
     assert.match(other.error, /The accounts Second and Seven serve the same member, but store their queues/);
-    await until(() => other.status === 'accounts disagree', 'accounts disagree');
+    await until(() => other.status === 'accounts conflict', 'accounts conflict');
   });
 
   it('is refused with a sentence while its URL or its TLS configuration is missing', async () => {

@@ -199,7 +199,7 @@ describe('the usage node', () => {
       assert.equal(calls.length, 1);
       sandbox.faults.set([{ kind: 'status', status: 503, on: 'usage', count: 1 }]);
       calls[0]!();
-      await until(() => usage.status === 'not read', 'the first fails');
+      await until(() => usage.status === 'reading failed', 'the first fails');
       calls[1]!();
       await until(() => usage.accepted.length === 1, 'the second comes');
       const [{ payload: report }] = usage.accepted;
@@ -230,7 +230,7 @@ describe('the usage node', () => {
       await start({ schedule: 'hourly', range: 'hour' });
       sandbox.faults.set([{ kind: 'status', status: 503, on: 'usage', count: 1 }]);
       calls[0]!();
-      await until(() => usage.status === 'not read', 'the first fails');
+      await until(() => usage.status === 'reading failed', 'the first fails');
       Date.now = () => realNow() + hourMs;
       calls[1]!();
       await until(() => usage.accepted.length === 1, 'the second comes');
@@ -264,7 +264,7 @@ describe('the usage node', () => {
     sandbox.faults.set([{ kind: 'status', status: 503, on: 'usage', count: 1 }]);
     await usage.send({});
     assert.match(usage.error, /^The usage statistics could not be read: .*503/);
-    await until(() => usage.status === 'not read', 'its status');
+    await until(() => usage.status === 'reading failed', 'its status');
     sandbox.faults.set([{ kind: 'deadToken', on: 'usage', count: 1 }]);
     await usage.send({});
     assert.equal(usage.accepted.length, 1);
