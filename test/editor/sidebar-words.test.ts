@@ -1,6 +1,6 @@
 // Words of the tab Audience: every key that the scripts use, in every language, with the same placeholders.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { issueSentences } from '../../src/entry/issues';
 import { tabStyle } from '../../nodes/sidebar/editor/style';
@@ -26,7 +26,7 @@ const marksOf = (text: string): string[] => [...text.matchAll(/__\w+?__/g)].map(
 /** Keys that are written out in the scripts, with the placeholders that they get. */
 function asked(): { key: string; params: string[] }[] {
   const files = [
-    ...readdirSync(folder).map((file) => path.join(folder, file)),
+    ...globSync('**/*.ts', { cwd: folder }).map((file) => path.join(folder, file)),
     path.join(folder, '..', 'editor.ts'),
   ];
   return files.flatMap((file) => {

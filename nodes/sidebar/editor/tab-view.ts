@@ -2,10 +2,10 @@
 import type { IdleAccount, ShownQueue } from '../overview';
 import type { Update } from './connection';
 import { Lines, make, setShown, showText } from './dom';
-import { ErasePart } from './erase-part';
-import { OrphanedPart } from './orphaned-part';
-import { QueueCard } from './queue-card';
-import { SandboxPart } from './sandbox-part';
+import { PrivacyPart } from './parts/privacy';
+import { OrphanedPart } from './parts/orphaned';
+import { QueueCard } from './card/queue-card';
+import { SandboxPart } from './parts/sandbox';
 import { word } from './words';
 
 /** With more queues than this all begin closed. */
@@ -34,7 +34,7 @@ export class TabView {
       this.unused,
       this.orphaned.root,
       this.sandbox.root,
-      new ErasePart().root,
+      new PrivacyPart().root,
     );
     this.sandbox.root.hidden = this.orphaned.root.hidden = true;
   }

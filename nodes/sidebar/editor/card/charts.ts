@@ -1,9 +1,9 @@
 // Three charts of the last hour of one queue: users a second, queued entries, and latency.
 import uPlot from 'uplot';
-import type { Sample } from '../../../src/delivery/index';
-import type { ShownQueue } from '../overview';
-import { make, setText } from './dom';
-import { duration, number, shortNumber, word } from './words';
+import type { Sample } from '../../../../src/delivery/index';
+import type { ShownQueue } from '../../overview';
+import { make, setText } from '../dom';
+import { duration, number, shortNumber, word } from '../words';
 
 /** The shown time: the last hour, or less after a fresh start. */
 const mostSeconds = 3600;

@@ -1,10 +1,10 @@
 // Card of one queue in the tab: its state, figures, last hour, and buttons.
-import type { SharedView } from '../../../src/delivery/index';
-import type { ShownQueue } from '../overview';
-import { call, purge, tell } from './calls';
+import type { SharedView } from '../../../../src/delivery/index';
+import type { ShownQueue } from '../../overview';
+import { call, purge, tell } from '../calls';
 import { Charts } from './charts';
-import { button, Foldable, Lines, make, mayAct, setAttribute, setShown, setText, showText } from './dom';
-import { detailOf, duration, number, outWord, shortNumber, stateText, time, word, wordOr } from './words';
+import { button, Foldable, Lines, make, mayAct, setAttribute, setShown, setText, showText } from '../dom';
+import { detailOf, duration, number, outWord, shortNumber, stateText, time, word, wordOr } from '../words';
 
 /** By the keys of their words, in the order in which they stand. */
 const figures: Readonly<Record<string, (queue: ShownQueue) => string>> = {

@@ -1,12 +1,12 @@
 // Form to erase a user from all queues and stored entries, for requests under privacy law.
-import { ask, call, sentenceOf } from './calls';
-import { button, Foldable, make, setText } from './dom';
-import { word } from './words';
+import { ask, call, sentenceOf } from '../calls';
+import { button, Foldable, make, setText } from '../dom';
+import { word } from '../words';
 
 /** `any` of the listed kinds, `null` the platform's own and mapped ids. */
 const kinds = ['any', 'null', 'idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid', 'custom'] as const;
 
-export class ErasePart {
+export class PrivacyPart {
   private readonly fold = new Foldable(word('part.erase'));
   readonly root = this.fold.root;
   private readonly user = textInput('instant-audience-erase-user');

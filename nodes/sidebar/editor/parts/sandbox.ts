@@ -1,8 +1,8 @@
 // Members of the sandbox's segments.
-import type { ShownSegment } from '../overview';
-import { call } from './calls';
-import { Foldable, make, setShown, setText } from './dom';
-import { number, time, word } from './words';
+import type { ShownSegment } from '../../overview';
+import { call } from '../calls';
+import { Foldable, make, setShown, setText } from '../dom';
+import { number, time, word } from '../words';
 
 /** Of one segment; more are counted. */
 const mostShown = 50;

@@ -1,9 +1,9 @@
 // Orphaned queues, on disk or in a shared database: their entries can be moved or discarded.
-import type { ShownOrphaned } from '../../account/orphaned-queues';
-import type { NamedAccount } from '../../shared/account-names';
-import { call, purge, tell } from './calls';
-import { button, Foldable, make, setShown, setText, wrapped } from './dom';
-import { number, shortNumber, time, troubleWords, word } from './words';
+import type { ShownOrphaned } from '../../../account/orphaned-queues';
+import type { NamedAccount } from '../../../shared/account-names';
+import { call, purge, tell } from '../calls';
+import { button, Foldable, make, setShown, setText, wrapped } from '../dom';
+import { number, shortNumber, time, troubleWords, word } from '../words';
 
 export class OrphanedPart {
   private readonly fold = new Foldable(word('part.left'));
