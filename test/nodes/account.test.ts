@@ -235,7 +235,7 @@ describe('a login that the service refuses', () => {
       wrong: ['wrong login', 'red', /The service refused the login: check user name and password/],
       expired: ['password expired', 'red', /The password has expired: set a new one/],
       unreachable: ['service unreachable', 'yellow', /127\.0\.0\.1:9 refuses the connection/],
-      certificate: ['certificate', 'red', /the certificate of localhost:\d+ is for another host name/],
+      certificate: ['check certificate', 'red', /the certificate of localhost:\d+ is for another host name/],
       key: ['key invalid', 'red', /The private key is damaged or incomplete/],
     };
     for (const name of names) {
