@@ -1,6 +1,6 @@
 // Editor definition of the usage node: defaults, validators, label and form.
 import { keepNames, reachConfigButtons, typedInput } from '../shared/editor/accessible';
-import { bringSandbox, labelOf, useOnlyAccount, validAccount } from '../shared/editor/account';
+import { bringSandbox, useOnlyAccount, validAccount } from '../shared/editor/account';
 import { keepSelectable, keepVariable, showHint } from '../shared/editor/choices';
 import { currentValues, formClosed, formOpened } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
@@ -108,7 +108,7 @@ RED.nodes.registerType<UsageProperties>('xandr-audience-usage', {
     return this._(index === 0 ? 'outputs.report' : 'outputs.findings');
   },
   label: function () {
-    return labelOf(this, 'of');
+    return this.name || 'audience usage';
   },
   labelStyle: function () {
     return this.name ? 'node_label_italic' : '';

@@ -3,7 +3,6 @@ import { keepNames, reachConfigButtons, typedInput } from '../shared/editor/acce
 import {
   accountOf,
   bringSandbox,
-  labelOf,
   useOnlyAccount,
   validAccount,
   type SavedAccount,
@@ -128,7 +127,7 @@ RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
     return this._(index === 0 ? 'outputs.accepted' : 'outputs.rejected');
   },
   label: function () {
-    const label = labelOf(this, 'to');
+    const label = this.name || 'instant audience out';
     if (variableIn(this.dryRun) !== null) return this._('name.dryRunBy', { label, variable: this.dryRun });
     return isDryRun(this) ? this._('name.dryRun', { label }) : label;
   },

@@ -143,7 +143,7 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
     await page.locator('#red-ui-header-button-deploy').click();
     const dialogue = page.locator('.red-ui-notification', { hasText: 'not properly configured' });
     await dialogue.waitFor();
-    assert.match(await dialogue.innerText(), /audience/);
+    assert.match(await dialogue.innerText(), /instant audience out/);
     await dialogue.getByRole('button', { name: 'Cancel' }).click();
     await dialogue.waitFor({ state: 'detached' });
   });

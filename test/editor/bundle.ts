@@ -20,6 +20,7 @@ export interface Definition {
   category: string;
   color: string;
   icon: string;
+  paletteLabel: string;
   defaults: Record<string, Property>;
   credentials?: Record<string, Property>;
   label(this: unknown): string;

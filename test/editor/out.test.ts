@@ -87,13 +87,13 @@ describe('the out node in the editor', () => {
     );
   });
 
-  it('shows account and dry run on the canvas', () => {
+  it('has the name of the palette on the canvas, and says when it runs dry', () => {
     const label = (properties: object) => definition.label.call(nodeWith(properties));
-    assert.equal(label({}), 'audience');
-    assert.equal(label({ account: 'good' }), 'audience → EU seat');
+    assert.equal(label({}), definition.paletteLabel);
+    assert.equal(label({ account: 'good' }), 'instant audience out');
     assert.equal(label({ account: 'good', name: 'viewers' }), 'viewers');
     assert.equal(label({ account: 'good', name: 'viewers', dryRun: true }), 'viewers (dry run)');
-    assert.equal(label({ account: 'good', dryRun: true }), 'audience → EU seat (dry run)');
+    assert.equal(label({ dryRun: true }), 'instant audience out (dry run)');
     assert.equal(label({ name: 'viewers', dryRun: 'true' }), 'viewers (dry run)');
     assert.equal(label({ name: 'viewers', dryRun: 'false' }), 'viewers');
     assert.equal(label({ name: 'viewers', dryRun: '${DRY}' }), 'viewers (dry run if ${DRY})');

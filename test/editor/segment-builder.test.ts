@@ -157,7 +157,7 @@ describe('the segment builder in the editor', () => {
   it('describes the node on the canvas', () => {
     const label = (properties: object): string => definition.label.call(nodeWith(properties));
     const rows = (...changes: object[]): object[] => changes.map((change) => ({ ...row, ...change }));
-    assert.equal(label({ segments: rows({ segment: '' }) }), 'segment builder');
+    assert.equal(label({ segments: rows({ segment: '' }) }), definition.paletteLabel);
     assert.equal(label({ segments: rows({}) }), '10001 · 30 d');
     assert.equal(label({ segments: rows({ name: 'kitchen viewers' }) }), 'kitchen viewers · 30 d');
     assert.equal(label({ segments: rows({ name: 'buyers' }), action: 'remove' }), 'remove: buyers');
@@ -165,10 +165,8 @@ describe('the segment builder in the editor', () => {
     assert.equal(label({ segments: rows({ expirationUnit: 'never' }) }), '10001 · forever');
     assert.equal(label({ segments: rows({ expirationUnit: 'default' }) }), '10001');
     assert.equal(label({ segments: rows({}, {}, {}) }), '10001 · 30 d +2');
-    assert.equal(
-      label({ segments: rows({ segment: 'payload.list', segmentType: 'msg' }) }),
-      'msg.payload.list · 30 d',
-    );
+    const byMessage = { segment: 'payload.list', segmentType: 'msg' };
+    assert.equal(label({ segments: rows({}, byMessage) }), 'segment builder');
     assert.equal(label({ segments: rows({ name: 'x'.repeat(80) }) }).length, 36 + ' · 30 d'.length);
     assert.equal(label({ segments: rows({}), name: 'mine' }), 'mine');
     assert.equal(label({ segments: 'nonsense' }), 'segment builder');

@@ -68,10 +68,9 @@ describe('the usage node in the editor', () => {
     assert.match(answer({ ...hourly, fromType: 'flow', to: 'end' }), /^To: there is no message/);
   });
 
-  it('shows its account on the canvas, and names its outputs', () => {
+  it('has the name of the palette on the canvas, and names its outputs', () => {
     const label = (properties: object) => definition.label.call(nodeWith(properties));
-    assert.equal(label({}), 'audience usage');
-    assert.equal(label({ account: 'good' }), 'usage of EU seat');
+    assert.equal(label({}), definition.paletteLabel);
     assert.equal(label({ account: 'good', name: 'every hour' }), 'every hour');
     assert.deepEqual(
       [0, 1].map((index) => definition.outputLabels!.call(nodeWith(), index)),

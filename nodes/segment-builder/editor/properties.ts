@@ -46,22 +46,21 @@ export function wholeRow(saved: unknown): NamedRow {
 }
 
 const shortUnits: Readonly<Record<string, string>> = { minutes: 'min', hours: 'h', days: 'd' };
-const paths: readonly string[] = ['msg', 'flow', 'global', 'item'];
 /** A label is read at a glance. */
 const longestName = 36;
 
-/** Its name, or its segments. */
+/** Its name, or its segments where all are fixed. */
 export function labelOf(node: EditorNode<BuilderProperties>): string {
   if (node.name) return node.name;
-  const rows = Array.isArray(node.segments) ? node.segments.map(wholeRow).filter(namesSegment) : [];
-  if (rows.length === 0) return node._('segment-builder.paletteLabel');
+  const rows = Array.isArray(node.segments) ? node.segments.map(wholeRow) : [];
+  if (rows.length === 0 || !rows.every(isFixed)) return 'segment builder';
   const segments = listOf(node, rows);
   if (node.action === 'remove') return node._('segment-builder.label.remove', { segments });
   return node.action === 'property' ? node._('segment-builder.label.depends', { segments }) : segments;
 }
 
-function namesSegment(row: NamedRow): boolean {
-  return row.segment !== '' || row.segmentType === 'item';
+function isFixed({ segment, segmentType }: NamedRow): boolean {
+  return segment !== '' && (segmentType === 'num' || segmentType === 'str');
 }
 
 function listOf(node: EditorNode<BuilderProperties>, rows: readonly NamedRow[]): string {
@@ -73,12 +72,9 @@ function listOf(node: EditorNode<BuilderProperties>, rows: readonly NamedRow[]):
     : node._('segment-builder.label.more', { segments: text, rest: rows.length - 1 });
 }
 
-/** The segment's name at the service, else the typed value, with its type unless it is the segment itself. */
-function nameOf({ name = '', segment, segmentType }: NamedRow): string {
-  const path = paths.includes(segmentType)
-    ? [segmentType, segment].filter((part) => part !== '').join('.')
-    : segment;
-  const text = name === '' ? path : name;
+/** The segment's name at the service, else its id or code. */
+function nameOf({ name = '', segment }: NamedRow): string {
+  const text = name === '' ? segment : name;
   return text.length <= longestName ? text : `${text.slice(0, longestName - 1).trimEnd()}…`;
 }
 

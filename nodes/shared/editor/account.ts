@@ -1,4 +1,4 @@
-// The account of a node in the editor: its validity, its label, and the account of a node that is added by hand.
+// The account of a node in the editor: its validity, and the account of a node that is added by hand.
 import type { EditorNode, EditorRed, HistoryEvent } from '../../types/red-editor';
 import { storedPassword, variableIn, type Saved } from '../saved';
 
@@ -31,22 +31,6 @@ export function knownCredentials(
   if (known === undefined) return {};
   const stored = (name: string): string => (known[`has_${name}`] === true ? storedPassword : '');
   return Object.fromEntries(names.map((name) => [name, known[name] ?? stored(name)]));
-}
-
-const mostLabelChars = 18;
-
-/** The node's name, or else what it is and for which account: the words `name.plain` and `name.<word>`. */
-export function labelOf(node: EditorNode<{ account: string }>, word: string): string {
-  const account = accountOf(node.account);
-  if (node.name) return node.name;
-  if (account === null) return node._('name.plain');
-  return node._(`name.${word}`, { account: shortLabel(RED.utils.getNodeLabel(account, node.account)) });
-}
-
-/** A longer one would stretch the node over its neighbours. */
-function shortLabel(text: string): string {
-  const label = Array.from(text);
-  return label.length <= mostLabelChars ? text : `${label.slice(0, mostLabelChars - 1).join('')}…`;
 }
 
 /** A validator; the words are the node's own, below `invalid`. */
