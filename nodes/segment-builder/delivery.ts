@@ -111,7 +111,7 @@ export class Delivery {
       this.send([this.message, null]);
       return true;
     }
-    const english = (): string => 'Put into: a part of it is no object in this message; choose another place';
+    const english = (): string => 'Output: a part of it is no object in this message; choose another place';
     this.end(textOr(RED, 'segment-builder.error.place', {}, english));
     return false;
   }

@@ -167,7 +167,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
         user_id: '12345678900987654321',
         seg_block: [{ seg_id: 10001, expiration: 43200 }],
       });
-      await editor.field('Stays for').fill('2');
+      await editor.field('Expires after').fill('2');
       await editor.field('Unit').selectOption('hours');
       await until(
         async () => (await request())?.rt_segment[0].seg_block[0].expiration === 120,
@@ -235,7 +235,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     it('shows of a list which items are wrong, and sends the others', async () => {
       await editor.cancel();
       await editor.edit('builder');
-      await editor.field('Build').selectOption('items');
+      await editor.field('Create from').selectOption('items');
       await message().fill('{"payload":[{"user":"1"},{"user":"0"},{}]}');
       await says().filter({ hasText: '1 of 3 items would be sent; these would not:' }).waitFor();
       const told = await problems();
@@ -248,7 +248,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
   describe('the preview of several users', () => {
     it('packs calls by the limits of the chosen account', async () => {
       await editor.edit('builder');
-      await editor.field('Build').selectOption('items');
+      await editor.field('Create from').selectOption('items');
       const json = page.locator('#instant-audience-preview-json');
       const calls = async (): Promise<number> =>
         ((await json.textContent()) ?? '').split('rt_segment').length - 1;

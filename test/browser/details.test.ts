@@ -72,7 +72,7 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
     const types = (selector: string): Promise<string[]> =>
       page.evaluate(`$('${selector}').data('noderedTypedInput').typeList.map((type) => type.value)`);
     assert.deepEqual(await types('#node-input-userId'), ['str', 'msg', 'flow', 'global', 'jsonata', 'env']);
-    await editor.field('Build').selectOption('items');
+    await editor.field('Create from').selectOption('items');
     assert.ok((await types('#node-input-userId')).includes('item'));
     assert.ok((await types('#node-input-eventTime')).includes('item'));
     assert.deepEqual(await types('.instant-audience-of-segment'), [
@@ -92,12 +92,12 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
     await editor.cancel();
   });
 
-  it('take a time as a number with a unit, forever, and the default of the member', async () => {
+  it('take a time as a number with a unit, never, and the default of the member', async () => {
     await editor.edit('builder');
     const unit = rows().nth(0).getByLabel('Unit');
     assert.deepEqual(
       (await unit.locator('option').allInnerTexts()).map((text) => text.trim()),
-      ['minutes', 'hours', 'days', 'forever', 'member’s default'],
+      ['minutes', 'hours', 'days', 'never', 'member’s default'],
     );
     const request = async (): Promise<any> =>
       JSON.parse(await page.evaluate("$('#instant-audience-preview-json').text() || 'null'"));
@@ -118,7 +118,7 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
 
   it('explain the words of the service in tooltips, also to a screen reader', async () => {
     await editor.edit('builder');
-    for (const label of ['Kind of id', 'Segment by', 'Stays for', 'Value']) {
+    for (const label of ['ID type', 'Segment by', 'Expires after', 'Value']) {
       const title = page.locator('.instant-audience-form label[title]', { hasText: label }).first();
       assert.match((await title.getAttribute('title')) ?? '', /\w+ \w+ \w+/, label);
     }

@@ -312,7 +312,7 @@ async function checkMore(editor: Editor, id: string, check: (part: string) => Pr
     await page.getByRole('button', { name: 'Make an example' }).click();
   }
   if (id === 'out') {
-    await editor.field('Entries are in').fill('');
+    await editor.field('Property').fill('');
     await page.locator('#instant-audience-problem-input').waitFor();
     await check('wrong');
   }

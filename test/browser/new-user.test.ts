@@ -91,7 +91,7 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
     const { page } = editor;
     await editor.field('User id').fill('payload.user');
     did('types the user id');
-    await editor.field('Kind of id').selectOption('idfa');
+    await editor.field('ID type').selectOption('idfa');
     did('chooses the kind of id');
     await page.locator('#instant-audience-example', { hasText: '1ba98a6c-' }).waitFor();
     await page.getByRole('button', { name: 'Search the member' }).click();

@@ -47,9 +47,9 @@ describe('the out node in the editor', () => {
 
   it('needs to know where the entries are', () => {
     const answer = (input: unknown) => errorsOf({ account: 'good', input }).join();
-    assert.match(answer(''), /^Entries are in: name the property/);
-    assert.match(answer('  '), /^Entries are in: name the property/);
-    assert.match(answer('pay load'), /^Entries are in: not the name of a property/);
+    assert.match(answer(''), /^Property: name the property/);
+    assert.match(answer('  '), /^Property: name the property/);
+    assert.match(answer('pay load'), /^Property: not the name of a property/);
     assert.equal(answer('data.entries'), '');
     assert.equal(answer(undefined), '');
   });
@@ -66,7 +66,7 @@ describe('the out node in the editor', () => {
 
   it('offers exactly three choices for new segments', () => {
     const answer = (youngSegments: unknown) => errorsOf({ account: 'good', youngSegments }).join();
-    assert.match(answer('later'), /^New segments: "later" is not known/);
+    assert.match(answer('later'), /^Segment check: "later" is not known/);
     for (const known of ['ignore', 'warn', 'hold', undefined]) assert.equal(answer(known), '');
   });
 

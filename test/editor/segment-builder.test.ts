@@ -53,7 +53,7 @@ describe('the segment builder in the editor', () => {
   const wrong: (readonly [string, object, RegExp])[] = [
     ['a path that is none', { userId: 'payload..user' }, /^User id: not a path/],
     ['an item without items', { userId: 'user', userIdType: 'item' }, /^User id: a field of the item exists/],
-    ['a domain outside the list', { domain: 'crm' }, /^Kind of id: "crm" is not in/],
+    ['a domain outside the list', { domain: 'crm' }, /^ID type: "crm" is not in/],
     ['no rows', { segments: [] }, /^Segments: add at least one row/],
     [
       'a code without a member',

@@ -189,8 +189,8 @@ describe('the out node, given bad input', () => {
 
   it('reports a property without a name at once, and for every message', async () => {
     for (const [flow, told, status] of [
-      [nameless, /^This node is not set up\. Entries are in: name the property/, 'not set up'],
-      [misspelt, /^Entries are in: this is not the name of a property/, 'input not valid'],
+      [nameless, /^This node is not set up\. Property: name the property/, 'not set up'],
+      [misspelt, /^Property: this is not the name of a property/, 'input not valid'],
     ] as const) {
       await flow.send({ payload: entry(1) }, { payload: entry(2) });
       assert.match(flow.error, told);

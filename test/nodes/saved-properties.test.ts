@@ -71,7 +71,7 @@ describe('saved properties of an out node', function () {
 
   const choices = [
     ['completeOn', 'Complete message', 'quued', 'accepted, queued'],
-    ['youngSegments', 'New segments', 'holds', 'ignore, warn, hold'],
+    ['youngSegments', 'Segment check', 'holds', 'ignore, warn, hold'],
     ['lateAdds', 'Late adds', 'keep', 'shorten, asIs'],
   ] as const;
   for (const [property, label, value, known] of choices) {
@@ -167,7 +167,7 @@ describe('saved properties of a segment builder', function () {
     withEnvironment({ IA_ALLOW: 'true' });
     assert.partialDeepStrictEqual((await built(allow)).entry, { domain: 'crm', custom_domain: true });
     withEnvironment({ IA_ALLOW: 'false' });
-    assert.match((await built(allow)).error, /Kind of id: "crm" is not in the service’s list/);
+    assert.match((await built(allow)).error, /ID type: "crm" is not in the service’s list/);
     withEnvironment({ IA_ALLOW: 'maybe' });
     assert.match((await built(allow)).error, /Custom domains: "maybe" is neither yes nor no/);
   });
@@ -184,9 +184,9 @@ describe('saved properties of a segment builder', function () {
         /Segment 1, Unit: the environment variable IA_UNIT/,
       ],
       [{ userId: '${IA_CODE}', userIdType: 'str' }, /User id: the environment variable IA_CODE/],
-      [{ domain: '${IA_CODE}', allowCustomDomain: true }, /Kind of id: the environment variable IA_CODE/],
-      [{ eventTime: '${IA_CODE}' }, /Happened at: the environment variable IA_CODE/],
-      [{ output: '${IA_CODE}' }, /Put into: the environment variable IA_CODE/],
+      [{ domain: '${IA_CODE}', allowCustomDomain: true }, /ID type: the environment variable IA_CODE/],
+      [{ eventTime: '${IA_CODE}' }, /Event time: the environment variable IA_CODE/],
+      [{ output: '${IA_CODE}' }, /Output: the environment variable IA_CODE/],
     ] as const) {
       const { error, entry } = await built(properties);
       assert.match(error, told);

@@ -39,7 +39,7 @@ describe('xandr-segment-builder', () => {
     assert.equal(flow.accepted[0].audience.entry.user_id, '7');
     assert.deepEqual(flow.accepted[0].payload, { user: '7' });
     assert.equal(flow.accepted.length, 1);
-    assert.match(flow.error, /^Put into: a part of it is no object/);
+    assert.match(flow.error, /^Output: a part of it is no object/);
   });
 
   it('keeps msg.audience only if it is an object with properties', async () => {
@@ -118,7 +118,7 @@ describe('xandr-segment-builder', () => {
 
   it('says that items are no array, or that a payload has no user id, whatever it is', async () => {
     for (const [changes, told] of [
-      [{ source: 'items', userId: '', userIdType: 'item' }, /^Items in: msg\.payload is .*; pass an array$/],
+      [{ source: 'items', userId: '', userIdType: 'item' }, /^Array: msg\.payload is .*; pass an array$/],
       [{}, /^User id: msg\.payload\.user gives nothing/],
     ] as const) {
       const flow = await start(changes);
@@ -133,7 +133,7 @@ describe('xandr-segment-builder', () => {
   it('reports a missing array as one problem, without a count', async () => {
     const flow = await start({ source: 'items', userId: '', userIdType: 'item', ...oneOutput });
     await flow.send({ payload: 'text' });
-    assert.equal(flow.errors[0], 'Items in: msg.payload is "text"; pass an array');
+    assert.equal(flow.errors[0], 'Array: msg.payload is "text"; pass an array');
   });
 
   it('counts in its status a message that holds nothing to build from, whatever it is', async () => {

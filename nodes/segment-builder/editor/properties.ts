@@ -79,7 +79,7 @@ function nameOf({ name = '', segment }: NamedRow): string {
 }
 
 function timeOf(node: EditorNode<BuilderProperties>, row: NamedRow): string {
-  if (row.expirationUnit === 'never') return node._('segment-builder.option.never');
+  if (row.expirationUnit === 'never') return node._('segment-builder.label.forever');
   if (!takesTime(row.expirationUnit) || row.expirationType !== 'num') return '';
   return `${row.expiration} ${shortUnits[row.expirationUnit] ?? ''}`;
 }
