@@ -138,7 +138,6 @@ function connectForm(node: Builder): void {
   const show = (moved: boolean): void => {
     const from = { items: source.val() === 'items', moved };
     $('#instant-audience-items').toggle(from.items);
-    $('#instant-audience-removes').toggle(action.val() === 'remove');
     $('#instant-audience-action-property').toggle(action.val() === 'property');
     offerTypes(node, $('#node-input-userId'), from, ['str']);
     offerTypes(node, $('#node-input-actionProperty'), from);

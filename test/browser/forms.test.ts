@@ -9,7 +9,7 @@ import { picture } from '../support/browser';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
 import { editorSuite, type Editor, type Theme } from './editor';
-import { looksInPage } from './looks';
+import { longHintsInPage, looksInPage } from './looks';
 
 const rightPassword = 's3cr3t-word';
 const packageName = '@instant-audience/node-red-xandr';
@@ -229,12 +229,12 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
   });
 
   describe('the out node', () => {
-    it('says what its choices about late adds and unknown fields mean, and keeps them', async () => {
+    it('says what its choices about late adds mean, and keeps them', async () => {
       await openForm(editor, 'out');
       const hint = page.locator('#instant-audience-late-hint');
-      await hint.filter({ hasText: /^Time in a segment counts from the event/ }).waitFor();
+      await hint.filter({ hasText: /^The time in the segment counts from the event/ }).waitFor();
       await editor.field('Late adds').selectOption('asIs');
-      await hint.filter({ hasText: /^Time in a segment counts from when the service reads/ }).waitFor();
+      await hint.filter({ hasText: /^The time counts from when the service reads/ }).waitFor();
       await editor.field('Unknown fields').check();
       await editor.done();
       const { lateAdds, allowUnknownFields } = await editor.saved('out');
@@ -259,6 +259,14 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
         await editor.setTheme('light');
       });
     }
+
+    it('have hints of one line', async () => {
+      for (const id of ['builder', 'out']) {
+        await openForm(editor, id);
+        assert.deepEqual(await page.evaluate(longHintsInPage, '.instant-audience-form'), [], id);
+        await editor.cancel();
+      }
+    });
 
     it('can be filled in by keyboard: Tab reaches every field and button, and each has a name', async () => {
       for (const id of ['builder', 'out', 'account']) {

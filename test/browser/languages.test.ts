@@ -7,6 +7,7 @@ import { sampleSegments } from '../../src/sandbox/catalogue';
 import { picture } from '../support/browser';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
 import { editorSuite, type Editor } from './editor';
+import { longHintsInPage } from './looks';
 
 interface Words {
   [key: string]: string | Words;
@@ -227,6 +228,14 @@ for (const language of ['de', 'ja']) {
       await editor.field(word('account', 'label.authMethod')).selectOption('jwt');
       await checkForm('account-key');
       await editor.cancel();
+    });
+
+    it('has hints of one line', async () => {
+      for (const id of ['builder', 'out', 'usage']) {
+        await editor.edit(id);
+        assert.deepEqual(await page.evaluate(longHintsInPage, '.instant-audience-form'), [], id);
+        await editor.cancel();
+      }
     });
 
     it('accepts an event, and shows it in the status', async () => {

@@ -1,4 +1,4 @@
-// Checks of the look of the editor: nothing cut off, no raw key, no faint text.
+// Checks of the look of the editor: nothing cut off, no raw key, no faint text, no hint of several lines.
 
 /**
  * Contrast as the accessibility guidelines reckon it (WCAG 2.2, 1.4.3 and 1.4.11): 4.5:1 for texts, 3:1 for large ones
@@ -76,4 +76,23 @@ export function looksInPage({ root, decoration }: { root: string; decoration: st
     look(element, text, String(style.color), isLarge ? 3 : 4.5);
   }
   return { overflowing, raw, faint };
+}
+
+/** Hints below a field that take more than one line, for each choice in each list of the form. */
+export function longHintsInPage(form: string): string[] {
+  const { document, getComputedStyle, jQuery } = globalThis as any;
+  const long = new Set<string>();
+  const look = (): void => {
+    for (const hint of document.querySelectorAll(`${form} .instant-audience-hint`))
+      if (hint.offsetHeight > 1.5 * parseFloat(getComputedStyle(hint).lineHeight)) long.add(hint.innerText);
+  };
+  for (const list of document.querySelectorAll(`${form} select`)) {
+    const chosen = list.value;
+    for (const { value } of [...list.options].filter((option: any) => option.value !== '_ADD_')) {
+      jQuery(list).val(value).trigger('change');
+      look();
+    }
+    jQuery(list).val(chosen).trigger('change');
+  }
+  return [...long];
 }

@@ -1,10 +1,11 @@
 // Styles of our forms: labels in a column, fields beside them, hints and problems below, in the colours of any theme.
 
 const style = `
-/* The editor makes its tray as wide as the form's longest line, and cuts that off in a small window: add nothing. */
+/* The editor makes its tray as wide as the form, and cuts that off in a small window: no line adds to the width. */
 .instant-audience-form {
-  width: 0;
+  width: 540px;
   min-width: 100%;
+  max-width: 100%;
   /*
    * Node-RED 4.1 and many themes show hints, placeholders and warnings with too little contrast (below 4.5:1); mixing in
    * the theme's text colour corrects it.
