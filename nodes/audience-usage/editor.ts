@@ -1,7 +1,7 @@
 // Editor definition of the usage node: defaults, validators, label and form.
 import { keepNames, reachConfigButtons, typedInput } from '../shared/editor/accessible';
 import { bringSandbox, useOnlyAccount, validAccount } from '../shared/editor/account';
-import { keepSelectable, keepVariable, showHint } from '../shared/editor/choices';
+import { keepSelectable, keepVariable, showHint, type InputTypes } from '../shared/editor/choices';
 import { currentValues, formClosed, formOpened } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
 import { checkedFields, showProblems } from '../shared/editor/problems';
@@ -68,8 +68,9 @@ function prepareForm(node: UsageNode): void {
     keepSelectable(list, node[choice]);
     showHint(node, list, $(`#instant-audience-${choice}-hint`), hints[choice], 'schedule.otherHint');
   }
-  for (const time of ['from', 'to'] as const)
-    typedInput(node, time, ['msg', 'flow', 'global', 'str', 'num', 'jsonata', 'env']);
+  const types: InputTypes = ['msg', 'flow', 'global', 'str', 'num', 'jsonata', 'env'];
+  typedInput(node, 'from', types);
+  typedInput(node, 'to', types, node._('label.now'));
   const account = $('#node-input-account');
   keepVariable(account, node.account);
   reachConfigButtons(account, 'xandr-account');

@@ -1,7 +1,8 @@
 // Editor definition of the segment builder.
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
+import { keepSelectable, keepVariable, withVariable, type InputTypes } from '../shared/editor/choices';
 import { fieldValue, formClosed, formOpened } from '../shared/editor/fields';
+import { notSetType, optionalInput } from '../shared/editor/not-set';
 import { completeOnLoad } from '../shared/editor/on-load';
 import { useOnlyAccount } from '../shared/editor/account';
 import { showProblems } from '../shared/editor/problems';
@@ -128,8 +129,13 @@ function prepareInputs(node: Builder): void {
   make('items', 'itemsType', ['msg', 'flow', 'global', 'jsonata']);
   make('userId', 'userIdType', typesFor(node, items, ['str']));
   make('actionProperty', 'actionType', typesFor(node, items));
-  make('eventTime', 'eventTimeType', typesFor(node, items));
   make('output', 'outputType', ['msg']);
+  optionalInput('eventTime', withVariable(typesFor(node, items, eventTimeTypes(node)), node.eventTimeType));
+  nameInput(node, $('#node-input-eventTime'), 'eventTime');
+}
+
+function eventTimeTypes(node: Builder): InputTypes {
+  return [notSetType(node._('segment-builder.label.arrivalTime'))];
 }
 
 function connectForm(node: Builder): void {
@@ -141,7 +147,7 @@ function connectForm(node: Builder): void {
     $('#instant-audience-action-property').toggle(action.val() === 'property');
     offerTypes(node, $('#node-input-userId'), from, ['str']);
     offerTypes(node, $('#node-input-actionProperty'), from);
-    offerTypes(node, $('#node-input-eventTime'), from);
+    offerTypes(node, $('#node-input-eventTime'), from, eventTimeTypes(node));
     offerDomainTypes(node, from);
     updateRows(node, from, action.val() === 'remove');
   };

@@ -92,6 +92,36 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
     await editor.cancel();
   });
 
+  it('show what an empty property means instead of an empty field, and save it empty', async () => {
+    const typeOf = (selector: string): Promise<string> =>
+      page.evaluate(`$('${selector}').first().next().find('.red-ui-typedInput-type-label').text()`);
+    const shown = async (): Promise<string[]> => [
+      await typeOf('#node-input-eventTime'),
+      await typeOf('.instant-audience-of-value'),
+    ];
+    const saved = async (): Promise<unknown[]> => {
+      const { eventTime, eventTimeType, segments } = (await editor.saved('builder')) as any;
+      return [eventTime, eventTimeType, segments[0].value, segments[0].valueType];
+    };
+    const set = (selector: string, type: string, value: string): Promise<void> =>
+      page.evaluate(`$('${selector}').first().typedInput('type', '${type}').typedInput('value', '${value}')`);
+    await editor.edit('builder');
+    assert.deepEqual(await shown(), ['arrival time', 'not sent']);
+    await editor.done();
+    assert.deepEqual(await saved(), ['', 'msg', '', 'num']);
+    await editor.edit('builder');
+    await set('#node-input-eventTime', 'msg', 'payload.at');
+    await set('.instant-audience-of-value', 'msg', 'payload.value');
+    await editor.done();
+    assert.deepEqual(await saved(), ['payload.at', 'msg', 'payload.value', 'msg']);
+    await editor.edit('builder');
+    assert.deepEqual(await shown(), ['msg.', 'msg.']);
+    await set('#node-input-eventTime', 'notSet', '');
+    await set('.instant-audience-of-value', 'notSet', '');
+    await editor.done();
+    assert.deepEqual(await saved(), ['', 'msg', '', 'num']);
+  });
+
   it('take a time as a number with a unit, never, and the default of the member', async () => {
     await editor.edit('builder');
     const unit = rows().nth(0).getByLabel('Unit');

@@ -1,6 +1,7 @@
 // Segment rows of the form: one a segment, with drag, add and remove.
 import type { ExpirationUnit, SegmentRow } from '../../../src/entry/index';
-import { keepSelectable, withVariable } from '../../shared/editor/choices';
+import { keepSelectable, withVariable, type InputTypes } from '../../shared/editor/choices';
+import { inputToSave, notSetType, showInput } from '../../shared/editor/not-set';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { takesTime } from '../schema';
 import { makePicker, type Segment } from './picker';
@@ -60,8 +61,7 @@ export function updateRows(node: Builder, source: Source, removes: boolean): voi
     for (const name of inputs) {
       const field = inputOf(row, name);
       const by = row.find('.instant-audience-by').val();
-      const constant = name === 'segment' ? constantOf(by, field.typedInput('type')) : 'num';
-      offerTypes(node, field, source, [constant]);
+      offerTypes(node, field, source, constantsOf(node, name, by, field.typedInput('type')));
     }
   }
 }
@@ -73,6 +73,12 @@ function inputOf(row: JQuery, name: (typeof inputs)[number]): JQuery {
 /** An id is a number, a code a text; a type that depends on the runtime stays. */
 function constantOf(by: unknown, type: string): ConstantType {
   return by === 'code' || (by !== 'id' && type === 'str') ? 'str' : 'num';
+}
+
+/** The types that a field of a row offers beside the sources of the node. */
+function constantsOf(node: Builder, name: (typeof inputs)[number], by: unknown, type: string): InputTypes {
+  if (name === 'segment') return [constantOf(by, type)];
+  return name === 'value' ? [notSetType(node._('segment-builder.label.notSent')), 'num'] : ['num'];
 }
 
 /** Rows are dragged and removed, so their number in the list is no lasting name for their fields. */
@@ -146,15 +152,15 @@ class RowMaker {
       type: 'text',
       id: this.id(name),
       class: `instant-audience-of-${name}`,
-      placeholder: node._(`segment-builder.placeholder.${name}`),
+      placeholder: name === 'segment' ? node._('segment-builder.placeholder.segment') : null,
       'aria-description': node._(`segment-builder.tip.${name}`),
     }).appendTo(wide);
+    const constants = constantsOf(node, name, row.by, type);
+    input.typedInput({ types: withVariable(typesFor(node, this.items, constants), type) });
     const constant = name === 'segment' ? constantOf(row.by, type) : 'num';
-    input.typedInput({
-      default: constant,
-      types: withVariable(typesFor(node, this.items, [constant]), type),
-    });
-    setInput(input, type === 'str' ? constant : type, row[name]);
+    const shown = type === 'str' ? constant : type;
+    if (name === 'value') showInput(input, { value: row.value, type: shown });
+    else setInput(input, shown, row[name]);
     nameInput(node, input, name);
   }
 
@@ -232,8 +238,8 @@ function showPicked(row: JQuery): void {
 
 function readRow(row: JQuery): NamedRow {
   const read = inputs.flatMap((name) => {
-    const input = inputOf(row, name);
-    return [[name, input.typedInput('value')] as const, [`${name}Type`, input.typedInput('type')] as const];
+    const { value, type } = inputToSave(inputOf(row, name), 'num');
+    return [[name, value] as const, [`${name}Type`, type] as const];
   });
   const { segment, segmentType, ...others } = Object.fromEntries(read) as Omit<
     NamedRow,

@@ -9,7 +9,7 @@ import type { BuilderProperties } from './properties';
 export function typesFor(
   node: EditorNode<BuilderProperties>,
   items: boolean,
-  constants: readonly EditorWidgetTypedInputType[] = [],
+  constants: InputTypes = [],
 ): InputTypes {
   const item: EditorWidgetTypedInputTypeDefinition = {
     value: 'item',
@@ -36,7 +36,7 @@ export function offerTypes(
   node: EditorNode<BuilderProperties>,
   field: JQuery,
   { items, moved }: Source,
-  constants: readonly EditorWidgetTypedInputType[] = [],
+  constants: InputTypes = [],
 ): void {
   const type = field.typedInput('type');
   const value = field.typedInput('value');

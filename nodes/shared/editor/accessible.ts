@@ -1,6 +1,7 @@
 // Accessibility of the editor's widgets: names for typed inputs, buttons that keyboards reach.
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { withVariable, type InputTypes } from './choices';
+import { notSetType, optionalInput } from './not-set';
 
 declare const RED: EditorRed;
 
@@ -25,16 +26,24 @@ export function completeTypedInput(field: JQuery, name: string, typeName: string
   if (id !== undefined) $(`label[for="${id}"]`).on('click', () => void input.trigger('focus'));
 }
 
-/** Makes the field of a property a typed input; the property with its type has the same name and `Type`. */
-export function typedInput(node: EditorNode<object>, property: string, types: InputTypes): void {
+/**
+ * Makes the field of a property a typed input; the property with its type has the same name and `Type`.
+ *
+ * @param empty what an empty property means, if it may be empty
+ */
+export function typedInput(
+  node: EditorNode<object>,
+  property: string,
+  types: InputTypes,
+  empty?: string,
+): void {
   const field = $(`#node-input-${property}`);
   const typeField = `${property}Type`;
   const saved = (node as unknown as Readonly<Record<string, unknown>>)[typeField];
-  field.typedInput({
-    default: 'msg',
-    types: withVariable(types, saved),
-    typeField: `#node-input-${typeField}`,
-  });
+  const offered = withVariable(types, saved);
+  if (empty === undefined)
+    field.typedInput({ default: 'msg', types: offered, typeField: `#node-input-${typeField}` });
+  else optionalInput(property, [notSetType(empty), ...offered]);
   const label = node._(`label.${property}`);
   completeTypedInput(field, label, node._('label.typeOf', { field: label }));
 }
