@@ -51,9 +51,8 @@ async function shoot(editor, images, name, theme) {
 
 async function builderPictures(editor, images, theme) {
   const { page } = editor;
-  await page.setViewportSize({ width: 1400, height: 1620 });
+  await page.setViewportSize({ width: 1400, height: 960 });
   await editor.edit(builder);
-  await page.locator('#instant-audience-preview-says', { hasText: 'This would be sent' }).waitFor();
   const files = [await shoot(editor, images, 'builder', theme)];
   await page.setViewportSize({ width: 1400, height: 900 });
   await page.getByRole('button', { name: 'Search the member' }).click();
@@ -63,6 +62,7 @@ async function builderPictures(editor, images, theme) {
   files.push(await shoot(editor, images, 'builder-picker', theme));
   await editor.cancel();
   await editor.edit(builder);
+  await editor.openTab('Preview');
   await page
     .locator('#instant-audience-message')
     .fill('{ "payload": { "user": "00000000-0000-0000-0000-000000000000" } }');
@@ -234,7 +234,6 @@ async function shootHelp(nodeRed, browser, resources, databaseUrl) {
     const file = (name) => path.join(resources, `form-${name}-${language}.webp`);
     await editor.nodeOnCanvas(builder).waitFor();
     await editor.edit(builder);
-    await page.locator('#instant-audience-preview-json').waitFor();
     files.push(await shootForHelp(editor, file('segment-builder')));
     await editor.edit(out);
     files.push(await shootForHelp(editor, file('instant-audience-out')));

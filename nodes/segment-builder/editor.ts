@@ -7,6 +7,7 @@ import { completeOnLoad } from '../shared/editor/on-load';
 import { useOnlyAccount } from '../shared/editor/account';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
+import { makeTabs } from '../shared/editor/tabs';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { offerDomainTypes, prepareDomain } from './editor/domain';
 import { Preview } from './editor/preview';
@@ -94,23 +95,30 @@ function closeForm(node: Builder): void {
 function prepareForm(node: Builder): void {
   const form = $('.instant-audience-builder');
   let look = (): void => undefined;
-  const changed = (): void => {
-    look();
-    preview?.changed();
-  };
   useStyle();
+  prepareTabs(node);
   prepareInputs(node);
   prepareDomain(node);
-  prepareRows(node, changed);
+  prepareRows(node, () => look());
   connectForm(node);
-  keepVariable($('#node-input-account'), node.account);
-  reachConfigButtons($('#node-input-account'), 'xandr-account');
+  const account = $('#node-input-account').attr('aria-describedby', 'instant-audience-account-hint');
+  keepVariable(account, node.account);
+  reachConfigButtons(account, 'xandr-account');
   keepNames(form);
   // From here on there are fields to read.
   formOpened(node);
   look = showProblems(form, checkedFields(node));
   preview = new Preview(node);
-  form.on('change keyup input', () => preview?.changed());
+}
+
+function prepareTabs(node: Builder): void {
+  const tabs = (['entry', 'preview'] as const).map((name) => ({
+    id: `instant-audience-tab-${name}`,
+    label: node._(`segment-builder.tab.${name}`),
+  }));
+  makeTabs('instant-audience-builder-tabs', tabs, (panel) => {
+    if (panel === 'instant-audience-tab-preview') preview?.changed();
+  });
 }
 
 function prepareInputs(node: Builder): void {

@@ -65,7 +65,10 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
 
   const says = (): Locator => page.locator('#instant-audience-preview-says');
   const pick = (): Promise<void> => page.getByRole('button', { name: 'Search the member' }).click();
-  const take = (): Promise<void> => page.getByRole('button', { name: 'Use the last message' }).click();
+  const take = async (): Promise<void> => {
+    await editor.openTab('Preview');
+    await page.getByRole('button', { name: 'Use the last message' }).click();
+  };
   const taken = async (): Promise<any> =>
     JSON.parse(await page.locator('#instant-audience-message').inputValue()).payload;
 
@@ -162,13 +165,16 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
 
     it('starts with an example that fits the form, and follows the form', async () => {
       await editor.edit('builder');
+      await editor.openTab('Preview');
       await says().filter({ hasText: 'This would be sent.' }).waitFor();
       assert.deepEqual((await request()).rt_segment[0], {
         user_id: '12345678900987654321',
         seg_block: [{ seg_id: 10001, expiration: 43200 }],
       });
+      await editor.openTab('Entry');
       await editor.field('Expires after').fill('2');
       await editor.field('Unit').selectOption('hours');
+      await editor.openTab('Preview');
       await until(
         async () => (await request())?.rt_segment[0].seg_block[0].expiration === 120,
         5000,
@@ -202,33 +208,37 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     });
 
     it('says what of the form is missing', async () => {
+      await editor.openTab('Entry');
       await editor.field('User id').fill('');
+      const problem = page.locator('#instant-audience-problem-userId');
+      await problem.filter({ hasText: 'User id: enter a property' }).waitFor();
+      await editor.openTab('Preview');
       await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
       assert.match((await problems()).join(), /^User id: enter a property/);
-      await page
-        .locator('#instant-audience-problem-userId', { hasText: 'User id: enter a property' })
-        .waitFor();
+      await editor.openTab('Entry');
       await editor.field('User id').fill('payload.user');
+      await editor.openTab('Preview');
       await says().filter({ hasText: 'This would be sent.' }).waitFor();
     });
 
     it('asks the runtime for what only the runtime knows', async () => {
-      await page.evaluate(
-        "$('#node-input-userId').typedInput('type','jsonata').typedInput('value','payload.user & \"-x\"')",
-      );
+      const readUserId = async (type: string, value: string): Promise<void> => {
+        await editor.openTab('Entry');
+        const set = `.typedInput('type','${type}').typedInput('value','${value}')`;
+        await page.evaluate(`$('#node-input-userId')${set}`);
+        await editor.openTab('Preview');
+      };
+      await readUserId('jsonata', 'payload.user & "-x"');
       await until(
         async () => (await request())?.rt_segment[0].user_id === '7-x',
         5000,
         'the value of the expression',
       );
-      await page.evaluate("$('#node-input-userId').typedInput('type','flow').typedInput('value','nobody')");
+      await readUserId('flow', 'nobody');
       await until(
         async () => (await problems()).join().includes('flow.nobody gives nothing'),
         5000,
         'a flow variable that is not there',
-      );
-      await page.evaluate(
-        "$('#node-input-userId').typedInput('type','msg').typedInput('value','payload.user')",
       );
     });
 
@@ -236,6 +246,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await editor.cancel();
       await editor.edit('builder');
       await editor.field('Create from').selectOption('items');
+      await editor.openTab('Preview');
       await message().fill('{"payload":[{"user":"1"},{"user":"0"},{}]}');
       await says().filter({ hasText: '1 of 3 items would be sent; these would not:' }).waitFor();
       const told = await problems();
@@ -249,6 +260,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     it('packs calls by the limits of the chosen account', async () => {
       await editor.edit('builder');
       await editor.field('Create from').selectOption('items');
+      await editor.openTab('Preview');
       const json = page.locator('#instant-audience-preview-json');
       const calls = async (): Promise<number> =>
         ((await json.textContent()) ?? '').split('rt_segment').length - 1;
@@ -290,6 +302,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await take();
       await page.getByText('Using the message from').waitFor();
       assert.equal((await taken()).user, 'inside');
+      await editor.openTab('Entry');
       await pick();
       await page.getByText('Segments: 15.').waitFor();
       await page.keyboard.press('Escape');

@@ -136,7 +136,9 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
       ['default', undefined],
       ['hours', 1800],
     ] as const) {
+      await editor.openTab('Entry');
       await unit.selectOption(choice);
+      await editor.openTab('Preview');
       await until(
         async () => (await request())?.rt_segment[0].seg_block[0].expiration === sent,
         5000,
@@ -159,6 +161,8 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
 
   it('show where the keyboard is, at every stop', async () => {
     await editor.edit('builder');
+    assert.deepEqual(await page.evaluate(unmarkedInPage), []);
+    await editor.openTab('Preview');
     await page.locator('#instant-audience-preview-json').waitFor();
     assert.deepEqual(await page.evaluate(unmarkedInPage), []);
     await editor.cancel();

@@ -216,6 +216,12 @@ export class Editor {
     if ((await page.locator('.red-ui-tray').count()) > 0) await this.formReturned();
   }
 
+  /** Opens a tab inside the form. */
+  async openTab(name: string): Promise<void> {
+    const form = this.page.locator('.instant-audience-form:visible').last();
+    await form.getByRole('tab', { name, exact: true }).click();
+  }
+
   /** Field and label belong together, so the label finds the field. */
   field(label: string): Locator {
     const form = this.page.locator('.instant-audience-form:visible').last();

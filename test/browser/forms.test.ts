@@ -272,8 +272,13 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       for (const id of ['builder', 'out', 'account']) {
         await openForm(editor, id);
         assert.deepEqual(await page.evaluate(unnamedInPage), [], `${id}: fields without a name`);
-        if (id === 'builder') await says().filter({ hasText: /\w/ }).waitFor();
         await checkTabOrder(page, id);
+        if (id === 'builder') {
+          await editor.openTab('Preview');
+          await says().filter({ hasText: /\w/ }).waitFor();
+          assert.deepEqual(await page.evaluate(unnamedInPage), [], 'fields of the preview without a name');
+          await checkTabOrder(page, 'preview');
+        }
         await editor.cancel();
       }
     });
@@ -306,13 +311,17 @@ async function openForm(editor: Editor, id: string): Promise<void> {
 async function checkMore(editor: Editor, id: string, check: (part: string) => Promise<void>): Promise<void> {
   const { page } = editor;
   if (id === 'builder') {
-    await page.getByRole('button', { name: 'Make an example' }).click();
-    await page.locator('#instant-audience-preview-says').filter({ hasText: 'This would be sent' }).waitFor();
     await page.getByRole('button', { name: 'Search the member' }).click();
     await page.getByRole('combobox', { name: 'Name, code or id' }).fill('s');
     await page.locator('.instant-audience-found .instant-audience-off').waitFor();
     await check('picker');
     await page.keyboard.press('Escape');
+    await editor.openTab('Preview');
+    await page.getByRole('button', { name: 'Make an example' }).click();
+    await page.locator('#instant-audience-preview-says').filter({ hasText: 'This would be sent' }).waitFor();
+    // A button below the mouse has a colour of the editor's own.
+    await page.mouse.move(5, 5);
+    await check('preview');
     await page.locator('#instant-audience-message').fill('{"payload":{"user":"0"}}');
     await page.locator('#instant-audience-preview-problems li').waitFor();
     await page.evaluate("$('#instant-audience-preview-problems')[0].scrollIntoView({ block: 'center' })");

@@ -144,13 +144,18 @@ for (const language of ['de', 'ja']) {
 
     it('has the builder form in it, with a sentence for what is wrong, and the preview', async () => {
       await editor.edit('builder');
+      await checkForm('builder');
+      const openTab = (name: 'entry' | 'preview'): Promise<void> =>
+        editor.openTab(word('segment-builder', `segment-builder.tab.${name}`));
+      await openTab('preview');
       const says = page.locator('#instant-audience-preview-says');
       await says
         .filter({
           hasText: word('segment-builder', 'segment-builder.preview.good', { users: 1, segments: 1 }),
         })
         .waitFor();
-      await checkForm('builder');
+      await checkForm('builder-preview');
+      await openTab('entry');
       const userId = word('segment-builder', 'segment-builder.label.userId');
       await editor.field(userId).fill('');
       await page
@@ -159,7 +164,9 @@ for (const language of ['de', 'ja']) {
           hasText: word('segment-builder', 'segment-builder.validate.required', { field: userId }),
         })
         .waitFor();
+      await openTab('preview');
       await says.filter({ hasText: word('segment-builder', 'segment-builder.preview.notSetUp') }).waitFor();
+      await openTab('entry');
       const action = editor.field(word('segment-builder', 'segment-builder.label.action'));
       await action.selectOption('property');
       await editor.field(word('segment-builder', 'segment-builder.label.by')).selectOption('code');

@@ -101,6 +101,7 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
     await page.keyboard.press('Enter');
     did('picks one');
     assert.equal(await editor.field('Segment').inputValue(), '10001');
+    await editor.openTab('Preview');
     await page
       .locator('#instant-audience-preview-says', { hasText: 'This would be sent. Users: 1, segments: 1' })
       .waitFor();

@@ -112,6 +112,7 @@ describe(`forms with variables in the editor of Node-RED ${nodeRedVersion}`, fun
 
   it('builds what the preview shows, with the values of the variables', async () => {
     await editor.edit('builder');
+    await editor.openTab('Preview');
     await page.locator('#instant-audience-message').fill('{"payload":{"user":"7"}}');
     const json = page.locator('#instant-audience-preview-json');
     const preview = page.locator('.instant-audience-preview');

@@ -68,10 +68,9 @@ export class Preview {
       this.taken.text('');
       this.changed();
     });
-    this.changed();
   }
 
-  /** Something in the form has changed. */
+  /** The form or the message may have changed. */
   changed(): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.look(), lookAfterMs);

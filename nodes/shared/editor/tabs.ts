@@ -9,8 +9,15 @@ export interface Tab {
   readonly label: string;
 }
 
-/** @param id of the list that becomes the tabs; the first tab is open */
-export function makeTabs(id: string, tabs: readonly Tab[]): void {
+/**
+ * @param id of the list that becomes the tabs; the first tab is open
+ * @param opened called with the id of the panel when a tab is opened
+ */
+export function makeTabs(
+  id: string,
+  tabs: readonly Tab[],
+  opened: (panel: string) => void = () => undefined,
+): void {
   const list = $(`#${id}`);
   const panels = $(`#${id}-content`).children();
   const editorTabs = RED.tabs.create({
@@ -19,6 +26,7 @@ export function makeTabs(id: string, tabs: readonly Tab[]): void {
       panels.hide();
       $(`#${tab.id}`).show();
       markChosen(list, tab.id);
+      opened(tab.id);
     },
   });
   for (const tab of tabs) editorTabs.addTab(tab);
