@@ -45,7 +45,7 @@ describe('texts that say what the code does', () => {
 
   it('docs/internals/benchmarks.md may be quoted by its own rule, or says that it may not', () => {
     const results = read('docs/internals/benchmarks.md');
-    const [, load] = /Load average when it began: ([\d.]+)/.exec(results)!;
+    const [, load] = /Load average when it began: (\d+\.\d+)/.exec(results)!;
     assert.ok(mayBeQuoted(Number(load)) || results.includes('**Not to be quoted**'));
   });
 });
