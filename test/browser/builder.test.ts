@@ -133,7 +133,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await editor.cancel();
     });
 
-    it('says what to do without an account, and for one that is not deployed', async () => {
+    it('says what to do without an account, and searches through one that is not deployed', async () => {
       const added = await editor.drag('xandr-segment-builder', 300, 300);
       await editor.edit(added);
       await page.getByLabel('Account', { exact: true }).selectOption('_ADD_');
@@ -149,8 +149,32 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await page.evaluate(chooseAccount, 'play');
       await pick();
       await page.getByText('Segments: 15.').waitFor();
+      await page.keyboard.press('Escape');
+      await page.evaluate(addConfig, {
+        ...{ id: 'own', environment: 'custom', member: '7', authUrl: sandbox.url, serviceUrl: sandbox.url },
+        credentials: { username: 'me', password },
+      });
+      await page.evaluate(chooseAccount, 'own');
+      await pick();
+      await page.getByText('Segments: 15.').waitFor();
       await editor.cancel();
-      await page.evaluate("RED.history.pop(); RED.nodes.remove('fresh'); RED.nodes.remove('play')");
+      await page.evaluate(
+        "RED.history.pop(); for (const id of ['fresh', 'play', 'own']) RED.nodes.remove(id)",
+      );
+    });
+
+    it('searches with the account as the editor has it, and with its stored password', async () => {
+      await editor.editConfig('account');
+      await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+      await editor.field('Warn after').fill('3');
+      await editor.done();
+      await editor.edit('builder');
+      const asked = page.waitForRequest('**/instant-audience/account/segments');
+      await pick();
+      await page.getByText('Segments: 15.').waitFor();
+      const { values } = (await asked).postDataJSON() as { values: Record<string, unknown> };
+      assert.deepEqual([values.username, values.password, values.warnAfterMinutes], ['me', '__PWRD__', 3]);
+      await editor.cancel();
     });
   });
 
@@ -355,10 +379,10 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
 
 // ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────
 
-function addConfig({ id, environment, member }: { id: string; environment: string; member: string }): void {
+function addConfig({ credentials, ...account }: { id: string; credentials?: object }): void {
   const { RED } = globalThis as any;
-  const type = 'xandr-account';
-  RED.nodes.import([{ id, type, environment, member, name: id }], { generateIds: false });
+  RED.nodes.import([{ type: 'xandr-account', name: account.id, ...account }], { generateIds: false });
+  Object.assign(RED.nodes.node(account.id), { credentials });
 }
 
 /** The list of accounts was made before these were there. */

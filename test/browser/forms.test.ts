@@ -21,6 +21,7 @@ const place = { z: 'tab', y: 100 };
 function flowsFor(url: string): FlowNode[] {
   return [
     { id: 'tab', type: 'tab', label: 'forms' },
+    { id: 'ca', type: 'tls-config', name: 'own CA' },
     {
       id: 'account',
       type: 'xandr-account',
@@ -136,7 +137,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await openLimits();
       const perCall = page.locator('#node-config-input-usersPerPost');
       await perCall.waitFor({ state: 'hidden' });
-      await page.locator('summary').click();
+      await page.locator('#instant-audience-advanced summary').click();
       await editor.field('Users per call').fill('none');
       const problem = page.locator('#instant-audience-problem-usersPerPost');
       await problem.filter({ hasText: /^Users per call: a whole number from 1 to/ }).waitFor();
@@ -172,12 +173,73 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await editor.cancel();
     });
 
-    it('asks for the database of a shared queue, and says what is wrong with its address', async () => {
+    it('has TLS and proxy behind boxes: a saved choice ticks its box, and a cleared box saves none', async () => {
+      const lists = ['tls', 'proxy'].map((name) => page.locator(`#node-config-input-${name}`));
+      await editor.editConfig('account');
+      for (const [index, box] of ['Use TLS', 'Use a proxy'].entries()) {
+        assert.equal(await editor.field(box).isChecked(), false);
+        await lists[index]!.waitFor({ state: 'hidden' });
+      }
+      await editor.field('Use TLS').check();
+      await lists[0]!.selectOption('ca');
+      await editor.done();
+      assert.equal((await editor.saved('account')).tls, 'ca');
+      await editor.editConfig('account');
+      assert.equal(await editor.field('Use TLS').isChecked(), true);
+      await editor.field('Use TLS').uncheck();
+      await editor.field('Use TLS').check();
+      assert.equal(await lists[0]!.inputValue(), 'ca', 'a box ticked again');
+      await editor.field('Use TLS').uncheck();
+      await lists[0]!.waitFor({ state: 'hidden' });
+      await editor.done();
+      assert.equal((await editor.saved('account')).tls, '');
+    });
+
+    it('asks for the database of a shared queue in fields, and says what is wrong with them', async () => {
+      await editor.editConfig('account');
+      await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+      const host = editor.field('Database host');
+      await host.waitFor({ state: 'hidden' });
+      await editor.field('Store queue').selectOption('shared');
+      const problem = page.locator('#instant-audience-problem-databaseHost');
+      await problem.filter({ hasText: /^Database host: needed/ }).waitFor();
+      await host.fill('postgres://db.example/audience');
+      await problem
+        .filter({ hasText: /^Database host: enter the name or address of the host only/ })
+        .waitFor();
+      await host.fill('db.example');
+      await problem.waitFor({ state: 'hidden' });
+      const warning = page.locator('#instant-audience-database-clear', { hasText: /^User ids travel/ });
+      await warning.waitFor();
+      assert.match(await testDatabase(), /^bad: Database name: needed/);
+      await editor.field('Use TLS').check();
+      await page.locator('#node-config-input-databaseTls').selectOption('ca');
+      await warning.waitFor({ state: 'detached' });
+      await host.fill('127.0.0.1');
+      await editor.field('Port').fill('1');
+      await editor.field('Database name').fill('audience');
+      await editor.field('Database user').fill('me');
+      await editor.field('Database password').fill(rightPassword);
+      await editor.field('Use TLS').uncheck();
+      assert.match(await testDatabase(), /^bad: Database not reachable: .* to 127\.0\.0\.1:1\./);
+      await editor.done();
+      const { databaseBy, databaseHost, databasePort, databaseName, databaseUser, databaseTls } =
+        await editor.saved('account');
+      assert.deepEqual(
+        [databaseBy, databaseHost, databasePort, databaseName, databaseUser, databaseTls],
+        ['fields', '127.0.0.1', 1, 'audience', 'me', ''],
+      );
+      await editor.editConfig('account');
+      assert.equal(await page.locator('#node-config-input-databasePassword').inputValue(), rightPassword);
+      await editor.cancel();
+    });
+
+    it('asks for the database of a shared queue by URL, and says what is wrong with it', async () => {
       await editor.editConfig('account');
       await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
       const url = editor.field('Database URL');
       await url.waitFor({ state: 'hidden' });
-      await editor.field('Store queue').selectOption('shared');
+      await editor.field('Database address').selectOption('url');
       const problem = page.locator('#instant-audience-problem-databaseUrl');
       await problem.filter({ hasText: /^Database URL: needed/ }).waitFor();
       await editor.done();
@@ -341,11 +403,15 @@ async function checkMore(editor: Editor, id: string, check: (part: string) => Pr
     await page.getByRole('tab', { name: 'Limits' }).click();
     await editor.field('Users per second').fill('2000');
     await page.locator('#instant-audience-limits-above').waitFor();
-    await page.locator('summary').click();
+    await page.locator('#instant-audience-advanced summary').click();
     await editor.field('Users per call').fill('0');
     await check('limits');
     await page.getByRole('tab', { name: 'Queue' }).click();
     await check('queue');
+    await editor.field('Store queue').selectOption('shared');
+    await check('shared');
+    await editor.field('Database address').selectOption('url');
+    await check('shared-url');
   }
 }
 
@@ -371,6 +437,11 @@ async function checkForm(page: Page, theme: Theme, name: string): Promise<void> 
   assert.deepEqual(overflowing, [], `${name}: wider than the form`);
   assert.deepEqual(raw, [], `${name}: keys for words`);
   assert.deepEqual(faint, [], `${name} (${theme}): hard to read`);
+  assert.deepEqual(
+    await page.evaluate(longHintsInPage, '.instant-audience-account'),
+    [],
+    `${name}: hints of several lines`,
+  );
 }
 
 // ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────

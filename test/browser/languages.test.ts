@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { sampleSegments } from '../../src/sandbox/catalogue';
 import { picture } from '../support/browser';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
@@ -125,6 +125,11 @@ for (const language of ['de', 'ja']) {
       const left = texts.filter((text) => english.some((pattern) => new RegExp(pattern, 's').test(text)));
       assert.deepEqual(left, [], `${what}: English`);
       assert.deepEqual(await page.evaluate(cutInPage), [], `${what}: cut off`);
+      assert.deepEqual(
+        await page.evaluate(longHintsInPage, '.instant-audience-account'),
+        [],
+        `${what}: hints of several lines`,
+      );
     };
 
     it('is in that language, palette and help too', async () => {
@@ -225,6 +230,11 @@ for (const language of ['de', 'ja']) {
         await page.locator(`#instant-audience-tab-${tab}`).waitFor();
         await checkForm(`account-${tab}`);
       }
+      const label = (key: string): Locator => editor.field(word('account', `label.${key}`));
+      await label('queue').selectOption('shared');
+      await checkForm('account-shared');
+      await label('databaseBy').selectOption('url');
+      await checkForm('account-shared-url');
       await tabs.getByText(word('account', 'tab.connection'), { exact: true }).click();
       await editor.field(word('account', 'label.environment')).selectOption('custom');
       await page

@@ -83,7 +83,9 @@ export function longHintsInPage(form: string): string[] {
   const { document, getComputedStyle, jQuery } = globalThis as any;
   const long = new Set<string>();
   const look = (): void => {
-    for (const hint of document.querySelectorAll(`${form} .instant-audience-hint`))
+    for (const hint of document.querySelectorAll(
+      `${form} .instant-audience-hint:not(.instant-audience-warning)`,
+    ))
       if (hint.offsetHeight > 1.5 * parseFloat(getComputedStyle(hint).lineHeight)) long.add(hint.innerText);
   };
   for (const list of document.querySelectorAll(`${form} select`)) {
