@@ -20,8 +20,12 @@ const style = `
   flex: 0 0 auto;
   width: auto;
 }
-.instant-audience-account .form-row > #node-config-input-databasePort {
-  flex: 0 0 70px;
+/* Host and port in one line. */
+.instant-audience-account .form-row > input#node-config-input-databaseHost {
+  flex: 1 1 90px;
+}
+.instant-audience-account .form-row > input#node-config-input-databasePort {
+  flex: 0 0 64px;
 }
 .instant-audience-account .instant-audience-fold {
   padding-left: 160px;
