@@ -152,9 +152,13 @@ export class Actions {
 
   // ── Export ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The last rejected entries of a queue, oldest first; null when there is no such queue. */
-  rejected(key: unknown): readonly Rejected[] | null {
-    return this.find(key)?.engine.monitor.rejections.last() ?? null;
+  /** The last rejected entries of a queue, oldest first, or the last with this code; null when there is no such queue. */
+  rejected(key: unknown, code?: unknown): readonly Rejected[] | null {
+    const rejections = this.find(key)?.engine.monitor.rejections;
+    if (rejections === undefined) return null;
+    if (typeof code !== 'string') return rejections.last();
+    const last = rejections.lastOf(code);
+    return last === null ? [] : [last];
   }
 }
 

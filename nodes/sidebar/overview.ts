@@ -12,6 +12,7 @@ import type {
   LoggedError,
 } from '../../src/delivery/index';
 import type { SharedSandbox } from '../../src/sandbox/index';
+import { DEFAULT_SERVICE_URL } from '../../src/service/index';
 import type { SegmentWarning } from '../../src/usage/index';
 import { segmentKey, segmentParams } from '../instant-audience-out/segment-words';
 import { accountType } from '../account/admin-settings';
@@ -34,6 +35,8 @@ export interface ShownQueue
     Pick<EngineInfo, 'key' | 'accounts' | 'origin' | 'member' | 'sinceWallMs'>,
     Pick<EngineStats, 'postsInFlight' | 'usersPerSecond' | 'oldestMs'>,
     Readonly<Counters> {
+  /** By the address to which it sends. */
+  readonly environment: 'sandbox' | 'production' | 'custom';
   readonly durable: boolean;
   /** Of a queue that several processes share; else null. */
   readonly shared: SharedView | null;
@@ -41,6 +44,8 @@ export interface ShownQueue
   readonly usersLimit: number;
   /** Refused before they were queued. */
   readonly invalid: number;
+  /** Rejected by the service or refused before they were queued, since midnight; without purged and erased ones. */
+  readonly rejectedToday: number;
   /** Accepted by the service without being counted. */
   readonly unaccounted: { readonly users: number; readonly segments: number };
   /** Of rejected and invalid ones. */
@@ -108,6 +113,7 @@ export class Overview {
       accounts,
       origin,
       member,
+      environment: environmentOf(origin),
       durable: engine.durable,
       sinceWallMs,
       shared,
@@ -117,6 +123,7 @@ export class Overview {
       usersLimit: limits.usersPerSecond,
       ...counters,
       invalid: monitor.invalid,
+      rejectedToday: monitor.rejectedToday,
       unaccounted: monitor.unaccounted.counts,
       rejectedByCode: monitor.rejections.byCode(),
       rejectedKept: monitor.rejections.size,
@@ -185,6 +192,11 @@ export class Overview {
   }
 }
 
+function environmentOf(origin: string): ShownQueue['environment'] {
+  if (origin === 'sandbox') return 'sandbox';
+  return origin === DEFAULT_SERVICE_URL ? 'production' : 'custom';
+}
+
 /** Those that accounts use come first: one that an account has just left is about to go. */
 function byUse(a: ShownQueue, b: ShownQueue): number {
   const isLeft = ({ accounts }: ShownQueue): number => (accounts.length === 0 ? 1 : 0);
@@ -220,16 +232,19 @@ export interface ShownSegment {
   readonly count: number;
 }
 
-const countEveryMs = 5_000;
-let counted: { readonly atMs: number; readonly segments: readonly ShownSegment[] } | null = null;
+/** Counting takes at most this part of the time, since a sandbox may have a million members. */
+const countingShare = 0.02;
+const countEveryMs = 1_000;
+let counted: { readonly untilMs: number; readonly segments: readonly ShownSegment[] } | null = null;
 
 /** Numbers of users in the sandbox's segments, counted only while a tab is open; null when no sandbox runs. */
 export function sandboxSegments({ live }: SharedSandbox): readonly ShownSegment[] | null {
   if (live === null) return null;
-  const nowMs = performance.now();
-  if (counted === null || nowMs >= counted.atMs + countEveryMs) {
+  const startMs = performance.now();
+  if (counted === null || startMs >= counted.untilMs) {
     const segments = live.members().map(({ segment, name, count }) => ({ segment, name, count }));
-    counted = { atMs: nowMs, segments };
+    const endMs = performance.now();
+    counted = { untilMs: endMs + Math.max(countEveryMs, (endMs - startMs) / countingShare), segments };
   }
   return counted.segments;
 }

@@ -59,7 +59,8 @@ function serveTab(RED: NodeAPI, actions: Actions, watchers: Watchers): void {
     });
   }
   RED.httpAdmin.get('/instant-audience/tab/rejected', mayAct, (request, response) => {
-    const rejected = actions.rejected(request.query.queue);
+    const { queue, code } = request.query;
+    const rejected = actions.rejected(queue, code);
     if (rejected === null) response.status(404).json({ code: 'noQueue' });
     else
       response.json(rejected.map(({ atMs, ...rest }) => ({ time: new Date(atMs).toISOString(), ...rest })));

@@ -1,6 +1,12 @@
 // What nodes use of `service`.
 
-export { ServiceClient, type ServiceClientOptions, type ServiceProxy, type ServiceTls } from './client';
+export {
+  DEFAULT_SERVICE_URL,
+  ServiceClient,
+  type ServiceClientOptions,
+  type ServiceProxy,
+  type ServiceTls,
+} from './client';
 export { readWithToken } from './http/read-with-token';
 export { type Login, sameLogin } from './login/login';
 export type { LoginCount } from './login/login-count';

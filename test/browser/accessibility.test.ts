@@ -68,8 +68,10 @@ describe(`axe in the editor of Node-RED ${nodeRedVersion}`, function () {
         await postUsers(nodeRed, 'shop', 0, 20);
         await nodeRed.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
         const part = page.locator('.instant-audience-tab');
-        await part.getByText('user id 0: opted out or no cookie').first().waitFor({ state: 'attached' });
+        await part.getByText('user id 0: opted out or no cookie').waitFor({ state: 'attached' });
         await page.evaluate(openAll, '.instant-audience-tab');
+        await part.locator('pre').waitFor();
+        await part.getByRole('button', { name: 'More' }).click();
         await checkWithAxe(page, '.instant-audience-tab', `tab-${theme}`);
       });
     });
@@ -93,6 +95,6 @@ async function axeInPage(root: string): Promise<string[]> {
 function openAll(root: string): void {
   const { document } = globalThis as any;
   for (const details of document.querySelectorAll(`${root} details`)) details.open = true;
-  for (const head of document.querySelectorAll(`${root} .instant-audience-head[aria-expanded=false]`))
-    head.click();
+  const closed = `.instant-audience-head[aria-expanded=false], .instant-audience-link[aria-expanded=false]`;
+  for (const button of document.querySelector(root).querySelectorAll(closed)) button.click();
 }

@@ -38,7 +38,7 @@ describe('a shared queue that is left, in the tab Audience', function () {
     const name = await row.locator('p').first().innerText();
     for (const shown of [leftOrigin, 'member 8', hostname, pathname.slice(1)])
       assert.ok(name.includes(shown), `${shown} in ${name}`);
-    assert.match(await row.locator('p').nth(1).innerText(), /^Queued entries: 3,/);
+    assert.match(await row.locator('p').nth(1).innerText(), /^Pending entries: 3,/);
     await part.getByRole('button', { name: /^Purge/ }).click();
     await page.getByRole('button', { name: 'Purge it' }).click();
     await page.locator('.red-ui-notification', { hasText: 'Purged. Discarded entries: 3.' }).waitFor();

@@ -5,7 +5,9 @@ import path from 'node:path';
 import { issueSentences } from '../../src/entry/issues';
 import { tabStyle } from '../../nodes/sidebar/editor/style';
 import { sentenceOf } from '../../nodes/sidebar/editor/calls';
-import { detailOf } from '../../nodes/sidebar/editor/words';
+import { problemsOf } from '../../nodes/sidebar/editor/card/problems';
+import type { ShownQueue, ShownState } from '../../nodes/sidebar/overview';
+import { conditionOf, loginRefusals, loginWait } from '../../nodes/shared/queue-state';
 import type { Trouble } from '../../nodes/account/trouble';
 import { serviceCodes } from '../docs/sentences';
 import { lookUp, read, type Words } from './bundle';
@@ -61,7 +63,9 @@ const codes = Object.keys({
   database_fenced: 1,
 } satisfies Record<Exclude<Trouble['trouble'], 'database_encrypted'>, 1>);
 
-const rest = { look: 'waiting', key: '', secondsLeft: null } as const;
+const rest = { look: 'waiting', key: 'trouble', secondsLeft: null } as const;
+const problemOf = (state: ShownState): ReturnType<typeof problemsOf> =>
+  problemsOf({ state, segments: [], late: false } as unknown as ShownQueue);
 
 describe('the words of the tab Audience', () => {
   const english = flat(wordsIn('en-US'));
@@ -80,8 +84,10 @@ describe('the words of the tab Audience', () => {
   });
 
   it('name every figure and chart', () => {
-    const figures = 'queue inFlight rate drain oldest accepted superseded expired rejected invalid';
+    const figures = 'inFlight drain accepted superseded expired rejected invalid';
     for (const figure of figures.split(' ')) assert.ok(lookUp(wordsIn('en-US'), `figure.${figure}`), figure);
+    for (const figure of ['pending', 'rate', 'oldest', 'rejected'])
+      assert.ok(lookUp(wordsIn('en-US'), `line.${figure}`), figure);
     for (const chart of ['rate', 'queue', 'latency']) assert.ok(lookUp(wordsIn('en-US'), `chart.${chart}`));
   });
 
@@ -90,6 +96,34 @@ describe('the words of the tab Audience', () => {
     assert.ok(ofService.length > 3);
     for (const code of [...Object.keys(issueSentences), ...ofService, 'other'])
       assert.ok(lookUp(wordsIn('en-US'), `code.${code}`), code);
+  });
+
+  it('have a long sentence for each problem of a queue, and none for anything else', () => {
+    const states: Parameters<typeof conditionOf>[0][] = [
+      { kind: 'paused' },
+      { kind: 'rateLimited', untilMs: 9 },
+      { kind: 'trouble', code: 'timeout', message: '' },
+      { kind: 'trouble', code: 'http_500', message: '' },
+      { kind: 'refusing', message: '' },
+      { kind: 'databaseAway', message: '', kept: 0 },
+      { kind: 'standby', sender: null },
+    ];
+    const waits = [
+      'tls',
+      'private_key',
+      'login_incomplete',
+      'authentication_limit',
+      'http_403',
+      'http_404',
+      'http_500',
+    ];
+    const keys = [
+      ...states.map((state) => conditionOf(state, null, 0).key),
+      ...Object.values(loginRefusals),
+      ...waits.map((code) => loginWait(code).key),
+    ];
+    const sentences = wordsIn('en-US').problem as Words;
+    assert.deepEqual(Object.keys(sentences).sort(), [...new Set(keys)].sort());
   });
 
   for (const language of languages.slice(1)) {
@@ -132,7 +166,10 @@ describe('the words of the tab Audience', () => {
           assert.doesNotMatch(text, /__/);
           assert.equal(text.includes(reason), sentence.includes('__reason__'), code);
           const state = { kind: 'outbox', code, message: reason, ...rest } as const;
-          assert.equal(detailOf(state), sentence.replace('__reason__', reason));
+          assert.deepEqual(
+            problemOf(state).map(({ text: told }) => told),
+            [sentence.replace('__reason__', reason)],
+          );
         }
       });
 
@@ -181,7 +218,9 @@ describe('the words of the tab Audience', () => {
         });
         assert.ok(text.endsWith('It fell over.'), text);
         const message = 'The service answered 503.';
-        assert.equal(detailOf({ kind: 'trouble', code: 'http_503', message, ...rest }), message);
+        const [problem] = problemOf({ kind: 'trouble', code: 'http_503', message, ...rest });
+        assert.equal(problem!.detail, message);
+        assert.equal(problem!.text, lookUp(words, 'problem.trouble'));
       });
     });
   }

@@ -68,6 +68,7 @@ describe('the runtime of the tab Audience', () => {
     await flow.send({ payload: [entry(1), entry(2), entry(3), { user_id: '0' }, 7] });
     const { taken, accepted, rejected, invalid, rejectedByCode, rejectedKept, state } = shown();
     assert.deepEqual([taken, accepted, rejected, invalid], [3, 2, 1, 2]);
+    assert.deepEqual([shown().rejectedToday, shown().environment], [3, 'custom']);
     assert.equal(
       Object.values(rejectedByCode).reduce((sum, count) => sum + count, 0),
       3,
@@ -77,6 +78,13 @@ describe('the runtime of the tab Audience', () => {
     const kept = actions().rejected(shown().key)!;
     assert.deepEqual(kept.map(({ code }) => code).sort(), Object.keys(rejectedByCode).sort());
     assert.deepEqual(kept.find(({ code }) => code === 'SYNTAX')!.entry, entry(3));
+    assert.deepEqual(
+      actions()
+        .rejected(shown().key, 'SYNTAX')!
+        .map(({ entry: last }) => last),
+      [entry(3)],
+    );
+    assert.deepEqual(actions().rejected(shown().key, 'none'), []);
   });
 
   it('counts a message that holds no entry at all, also in the status', async () => {
@@ -314,6 +322,7 @@ describe('the runtime of the tab Audience', () => {
       audience.rejected.map(({ code, message }: any) => [code, message]),
       [0, 1].map(() => ['purged', 'An operator purged the queue before this entry was sent.']),
     );
+    assert.equal(shown().rejectedToday, 0, 'an operator purged them');
     assert.equal((await acting.act('purge', { queue: 'none' })).status, 404);
     assert.equal((await acting.act('flush', null)).status, 404);
     assert.ok(logged.some((text) => text === 'The queue of member 7 was purged: 2 entries.'));

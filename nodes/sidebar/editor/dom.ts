@@ -60,45 +60,68 @@ export function button(text: string, click: () => void, isDangerous = false): HT
   return made;
 }
 
-/** Lines with a figure at their end, below a heading; rebuilt only on change, hidden where there are none. */
-export class Lines {
-  readonly root = make('div');
-  private readonly list = make('ul');
-  private told = '';
+/** Looks like a link, acts on this page. */
+export function linkButton(text: string, click: () => void): HTMLButtonElement {
+  const made = make('button', { type: 'button', class: 'instant-audience-link' }, text);
+  made.addEventListener('click', click);
+  return made;
+}
 
-  constructor(heading?: string) {
-    if (heading !== undefined) this.root.append(make('h4', {}, heading));
-    this.root.append(this.list);
+/** A button that opens and closes an element below it. */
+export function opener(text: string, opened: HTMLElement, onOpen: () => void): HTMLButtonElement {
+  opened.hidden = true;
+  const made = linkButton(text, () => {
+    opened.hidden = !opened.hidden;
+    made.setAttribute('aria-expanded', String(!opened.hidden));
+    if (!opened.hidden) onOpen();
+  });
+  made.setAttribute('aria-expanded', 'false');
+  return made;
+}
+
+const builtFrom = new WeakMap<HTMLElement, string>();
+
+/** Replaces the children only if the data has changed, so that focus and selection stay. */
+export function rebuild(element: HTMLElement, data: unknown, children: () => readonly Child[]): void {
+  const text = JSON.stringify(data);
+  if (builtFrom.get(element) === text) return;
+  builtFrom.set(element, text);
+  element.replaceChildren(...children());
+}
+
+/** A heading with a list, hidden where the list is empty. */
+export class Listed {
+  readonly list = make('ul');
+  readonly root: HTMLElement;
+
+  constructor(heading: string) {
+    this.root = make('div', {}, make('h4', {}, heading), this.list);
   }
 
-  show(lines: readonly (readonly [text: string, figure: string])[]): void {
-    setShown(this.root, lines.length > 0);
-    const told = JSON.stringify(lines);
-    if (told === this.told) return;
-    this.told = told;
-    const texts = lines.map(([text, figure]) => [
-      make('span', {}, ...wrapped(text)),
-      make('span', {}, figure),
-    ]);
-    this.list.replaceChildren(
-      ...texts.map((spans) => make('li', { class: 'instant-audience-line' }, ...spans)),
-    );
+  show<Datum>(data: readonly Datum[], item: (datum: Datum) => Child): void {
+    setShown(this.root, data.length > 0);
+    rebuild(this.list, data, () => data.map(item));
   }
+}
+
+/** A text, and a figure at the end of its line. */
+export function line(text: Child, figure: Child): HTMLElement {
+  return make('div', { class: 'instant-audience-line' }, make('span', {}, text), make('span', {}, figure));
 }
 
 /** A section that a button opens and closes. */
 export class Foldable {
-  readonly root = make('section');
+  readonly root: HTMLElement;
   readonly name: HTMLElement;
-  readonly sum = make('span', { class: 'instant-audience-sum' });
+  /** At the end of the head. */
+  readonly note = make('span', { class: 'instant-audience-note' });
   readonly body: HTMLElement;
-  readonly head: HTMLButtonElement;
+  private readonly head: HTMLButtonElement;
   private static count = 0;
 
   constructor(
     name: string,
-    more: readonly Child[] = [],
-    private readonly onOpen: () => void = () => undefined,
+    { more = [], level = 'h3' }: { more?: readonly Child[]; level?: 'h3' | 'h4' } = {},
   ) {
     this.name = make('span', { class: 'instant-audience-name' }, name);
     const id = `instant-audience-part-${(Foldable.count += 1)}`;
@@ -109,11 +132,11 @@ export class Foldable {
       { type: 'button', class: 'instant-audience-head', 'aria-expanded': 'false', 'aria-controls': id },
       make('i', { class: 'fa fa-caret-right', 'aria-hidden': 'true' }),
       this.name,
-      this.sum,
+      this.note,
       ...more,
     );
     this.head.addEventListener('click', () => this.open(!this.isOpen));
-    this.root.append(make('h3', {}, this.head), this.body);
+    this.root = make('section', {}, make(level, {}, this.head), this.body);
   }
 
   get isOpen(): boolean {
@@ -123,6 +146,5 @@ export class Foldable {
   open(open: boolean): void {
     this.body.hidden = !open;
     this.head.setAttribute('aria-expanded', String(open));
-    if (open) this.onOpen();
   }
 }

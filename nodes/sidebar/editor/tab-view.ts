@@ -1,14 +1,13 @@
-// View of the whole tab: a card for each queue, then the sandbox, orphaned queues, and the erasure of a user.
+// View of the whole tab: what needs an operator first, then a card for each queue, orphaned queues, and privacy.
 import type { IdleAccount, ShownQueue } from '../overview';
+import { nameOf, QueueCard } from './card/queue-card';
 import type { Update } from './connection';
-import { Lines, make, setShown, showText } from './dom';
-import { PrivacyPart } from './parts/privacy';
+import { linkButton, Listed, make, setShown, showText } from './dom';
 import { OrphanedPart } from './parts/orphaned';
-import { QueueCard } from './card/queue-card';
-import { SandboxPart } from './parts/sandbox';
-import { word } from './words';
+import { PrivacyPart } from './parts/privacy';
+import { stateText, word } from './words';
 
-/** With more queues than this all begin closed. */
+/** With more queues than this all begin closed, and a list above them names those with a problem. */
 const mostOpen = 2;
 
 export class TabView {
@@ -17,30 +16,30 @@ export class TabView {
     role: 'region',
     'aria-label': word('tab.name'),
   });
+  private readonly problems = new Listed(word('part.problems'));
   private readonly queues = make('div');
   private readonly nothing = make('p', {}, word('queue.none'));
   private readonly unused = make('p');
-  private readonly broken = new Lines();
   private readonly cards = new Map<string, QueueCard>();
-  private readonly sandbox = new SandboxPart();
   private readonly orphaned = new OrphanedPart();
   private isFirst = true;
 
   constructor() {
+    this.problems.list.classList.add('instant-audience-problems');
     this.root.append(
+      this.problems.root,
       this.nothing,
       this.queues,
-      this.broken.root,
       this.unused,
       this.orphaned.root,
-      this.sandbox.root,
       new PrivacyPart().root,
     );
-    this.sandbox.root.hidden = this.orphaned.root.hidden = true;
+    this.problems.root.hidden = this.orphaned.root.hidden = true;
   }
 
   show(update: Update): void {
     const { queues, idle, orphaned, sandbox, histories, atMs } = update;
+    this.showProblems(queues, idle);
     setShown(this.nothing, queues.length === 0);
     const keys = new Set(queues.map(({ key }) => key));
     for (const [key, card] of this.cards) {
@@ -54,9 +53,11 @@ export class TabView {
       if (this.queues.children[at] !== card.fold.root)
         this.queues.insertBefore(card.fold.root, this.queues.children[at] ?? null);
       card.show(queue, atMs);
+      card.sandbox.show(queue.environment === 'sandbox' ? sandbox : null);
     });
     if (queues.length > 0) this.isFirst = false;
-    this.showIdle(idle);
+    const unused = idle.filter(({ problem }) => problem === null).map(({ name }) => name);
+    showText(this.unused, unused.length > 0 ? word('queue.unused', { names: unused.join(', ') }) : null);
     const atWork = queues.filter(
       ({ origin, shared, durable }) => origin !== 'sandbox' && shared === null && durable,
     );
@@ -66,15 +67,34 @@ export class TabView {
       atWork.flatMap(({ accounts }) => accounts),
       [...used, ...idle],
     );
-    this.sandbox.show(sandbox);
   }
 
-  private showIdle(idle: Update['idle']): void {
-    const unused = idle.filter(({ problem }) => problem === null).map(({ name }) => name);
-    showText(this.unused, unused.length > 0 ? word('queue.unused', { names: unused.join(', ') }) : null);
-    this.broken.show(
-      idle.flatMap(({ name, problem }) => (problem === null ? [] : [[brokenText(name, problem), '']])),
+  /** Accounts that cannot be used; and of many queues, those with a problem. */
+  private showProblems(queues: readonly ShownQueue[], idle: readonly IdleAccount[]): void {
+    const broken = idle.flatMap(({ name, problem }) => (problem === null ? [] : [brokenText(name, problem)]));
+    const isTrouble = ({ state: { look }, late }: ShownQueue): boolean =>
+      late || look === 'waiting' || look === 'stopped';
+    const troubled = queues.length > mostOpen ? queues.filter(isTrouble) : [];
+    this.problems.show(
+      [
+        ...broken.map((text) => ({ text, look: 'stopped', key: '' })),
+        ...troubled.map((queue) => ({
+          text: `${nameOf(queue)}: ${stateText({ ...queue.state, secondsLeft: null })}`,
+          look: queue.state.look === 'stopped' ? 'stopped' : 'waiting',
+          key: queue.key,
+        })),
+      ],
+      ({ text, look, key }) => {
+        const content = key === '' ? text : linkButton(text, () => this.reveal(key));
+        return make('li', { class: 'instant-audience-problem', 'data-look': look }, content);
+      },
     );
+  }
+
+  private reveal(key: string): void {
+    const fold = this.cards.get(key)?.fold;
+    fold?.open(true);
+    fold?.root.scrollIntoView();
   }
 
   private cardOf({ key }: ShownQueue, count: number, histories: Update['histories']): QueueCard {

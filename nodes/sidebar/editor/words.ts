@@ -27,12 +27,6 @@ export function troubleWords(code: string, reason: string): string {
   return wordOr(`trouble.${code}`, reason, { reason });
 }
 
-/** More of a state: of a queue file in the editor's words, of service and network in their own, which are English. */
-export function detailOf({ kind, code, message }: ShownState): string | null {
-  if (message === null) return null;
-  return kind === 'outbox' && code !== null ? troubleWords(code, message) : message;
-}
-
 /** State of a queue, in the words of its nodes' status. */
 export function stateText({ key, params, secondsLeft }: ShownState): string {
   const text = outWord(`status.${key}`, params);

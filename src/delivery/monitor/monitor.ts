@@ -6,6 +6,7 @@ import { History, type Sample } from './history';
 import { Latency } from './latency';
 import { mentions, Rejections, type Invalid } from '../respond/rejections';
 import { closedCode } from '../respond/reports';
+import { Today } from './today';
 import type { PendingEntry } from '../pending/pending-entry';
 import { Unaccounted } from '../respond/unaccounted';
 
@@ -32,6 +33,7 @@ export class Monitor {
   readonly unaccounted = new Unaccounted();
   /** Number of invalid entries, which were not queued. */
   invalid = 0;
+  private readonly failedToday = new Today();
   /** Since the last sample. */
   private readonly sinceSample = new Latency();
   private sampled: { atMs: number; users: number } | null = null;
@@ -46,7 +48,9 @@ export class Monitor {
       const { rejection } = entry.ending;
       if (rejection !== null) {
         const { code, message } = rejection;
-        this.rejections.add(nowMs, entry.source.node, code, message, entry.checked, discarded.has(code));
+        const isDiscarded = discarded.has(code);
+        if (!isDiscarded) this.failedToday.add(nowMs, 1);
+        this.rejections.add(nowMs, entry.source.node, code, message, entry.checked, isDiscarded);
       } else if (endOf(entry.ending) === 'accepted') {
         const ms = Math.max(0, nowMs - entry.appendedWallMs);
         this.latency.add(ms);
@@ -57,8 +61,15 @@ export class Monitor {
 
   /** Records invalid entries that a node refused. */
   refused(node: string, rejected: readonly Invalid[]): void {
+    const nowMs = this.clock.wallMs();
     this.invalid += rejected.length;
-    this.rejections.addInvalid(this.clock.wallMs(), node, rejected);
+    this.failedToday.add(nowMs, rejected.length);
+    this.rejections.addInvalid(nowMs, node, rejected);
+  }
+
+  /** Number of entries that the service rejected or a node refused, since midnight. */
+  get rejectedToday(): number {
+    return this.failedToday.at(this.clock.wallMs());
   }
 
   logged(level: 'info' | 'warn' | 'error', text: string): void {

@@ -81,9 +81,13 @@ export class Rejections {
 
   /** The last rejected entries, oldest first. */
   last(): Rejected[] {
-    return [...this.kept].map(({ text, atMs, node, code, message }) => {
-      return { atMs, node, code, message, entry: JSON.parse(text) as unknown };
-    });
+    return [...this.kept].map(exported);
+  }
+
+  /** The last one with this code; null if none is kept. */
+  lastOf(code: string): Rejected | null {
+    const last = [...this.kept].findLast((one) => one.code === code);
+    return last === undefined ? null : exported(last);
   }
 
   get size(): number {
@@ -102,6 +106,10 @@ export class Rejections {
       if (!isTheirs && !named(message)) this.keep(one);
     }
   }
+}
+
+function exported({ text, atMs, node, code, message }: Kept): Rejected {
+  return { atMs, node, code, message, entry: JSON.parse(text) as unknown };
 }
 
 /**

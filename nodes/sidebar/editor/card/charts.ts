@@ -1,4 +1,4 @@
-// Three charts of the last hour of one queue: users a second, queued entries, and latency.
+// Three charts of the last hour of one queue: users a second with their limit, pending entries, and latency.
 import uPlot from 'uplot';
 import type { Sample } from '../../../../src/delivery/index';
 import type { ShownQueue } from '../../overview';
@@ -8,7 +8,7 @@ import { duration, number, shortNumber, word } from '../words';
 /** The shown time: the last hour, or less after a fresh start. */
 const mostSeconds = 3600;
 const fewestSeconds = 600;
-const heightPx = 84;
+const heightPx = 76;
 const mostSamples = 360;
 
 type Figures = (number | null)[];
@@ -26,29 +26,33 @@ interface Kind {
   /** At the axis. */
   readonly axis: (figure: number) => string;
   /** In words, of one moment. */
-  readonly says: (figures: Figures) => string;
+  readonly says: (figures: Figures, usersLimit: number) => string;
 }
 
 const inSeconds = (ms: number | null): number | null => (ms === null ? null : ms / 1000);
 
+/** Neutral: amber and red are for trouble. */
+const data = '--red-ui-secondary-text-color';
+
 const kinds: readonly Kind[] = [
   {
     name: 'rate',
-    lines: [{ colour: '--red-ui-text-color-success', look: 'filled', of: (sample) => sample.usersPerSecond }],
+    lines: [{ colour: data, look: 'filled', of: (sample) => sample.usersPerSecond }],
     axis: wholeNumber,
-    says: ([rate]) => word('chart.rateSays', { rate: number(Math.round(rate ?? 0)) }),
+    says: ([rate], limit) =>
+      word('chart.rateSays', { rate: number(Math.round(rate ?? 0)), limit: number(limit) }),
   },
   {
     name: 'queue',
-    lines: [{ colour: '--red-ui-node-status-colors-blue', look: 'filled', of: ({ waiting }) => waiting }],
+    lines: [{ colour: data, look: 'filled', of: ({ waiting }) => waiting }],
     axis: wholeNumber,
     says: ([waiting]) => word('chart.queueSays', { waiting: number(waiting ?? 0) }),
   },
   {
     name: 'latency',
     lines: [
-      { colour: '--red-ui-text-color-warning', look: 'plain', of: ({ medianMs }) => inSeconds(medianMs) },
-      { colour: '--red-ui-text-color-warning', look: 'dashed', of: ({ slowMs }) => inSeconds(slowMs) },
+      { colour: data, look: 'plain', of: ({ medianMs }) => inSeconds(medianMs) },
+      { colour: data, look: 'dashed', of: ({ slowMs }) => inSeconds(slowMs) },
     ],
     axis: (seconds) => {
       if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
@@ -93,6 +97,7 @@ export class Charts {
   private samples: Sample[] = [];
   private drawn: Drawn[] = [];
   private live: Sample | null = null;
+  private usersLimit = 0;
   private onScreen = false;
   private readonly sizes = new ResizeObserver(() => this.fit());
   private readonly sights = new IntersectionObserver((entries) => {
@@ -114,7 +119,8 @@ export class Charts {
   }
 
   /** The current figures; stores a new sample. */
-  update({ usersPerSecond, waiting, lastSample }: ShownQueue, nowMs: number): void {
+  update({ usersPerSecond, usersLimit, waiting, lastSample }: ShownQueue, nowMs: number): void {
+    this.usersLimit = usersLimit;
     if (lastSample !== null && lastSample.atMs > (this.samples.at(-1)?.atMs ?? -Infinity)) {
       this.samples.push(lastSample);
       if (this.samples.length > mostSamples) this.samples.shift();
@@ -144,7 +150,13 @@ export class Charts {
   }
 
   private say(kind: Kind, says: HTMLElement, index: number, columns: readonly Figures[]): void {
-    setText(says, kind.says(columns.map((column) => column[index] ?? null)));
+    setText(
+      says,
+      kind.says(
+        columns.map((column) => column[index] ?? null),
+        this.usersLimit,
+      ),
+    );
   }
 
   private make(kind: Kind): Drawn {
@@ -164,6 +176,7 @@ export class Charts {
       grid: { stroke: () => colour('--red-ui-secondary-border-color'), width: 1 },
       ticks: { show: false },
     };
+    const limitOf = (): number => (kind.name === 'rate' ? this.usersLimit : 0);
     return {
       width: this.root.clientWidth,
       height: heightPx,
@@ -174,7 +187,7 @@ export class Charts {
       scales: {
         x: { time: true, range: () => this.rangeSeconds() },
         // From zero, so that small changes of a calm queue look small.
-        y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
+        y: { range: (_plot, _min, max) => [0, Math.max(max, limitOf()) * 1.1 || 1] },
       },
       axes: [
         { ...axis, space: 60, size: 20, values: (_plot, times) => times.map(clock) },
@@ -192,6 +205,7 @@ export class Charts {
         })),
       ],
       hooks: {
+        draw: [(plot) => drawLimit(plot, limitOf())],
         setCursor: [
           (plot) => {
             const last = plot.data[0].length - 1;
@@ -226,6 +240,22 @@ export class Charts {
     for (const { plot } of this.drawn) plot.destroy();
     this.drawn = [];
   }
+}
+
+/** A dashed line over the whole width; nothing for 0. */
+function drawLimit(plot: uPlot, limit: number): void {
+  if (limit === 0) return;
+  const { ctx, bbox } = plot;
+  const y = plot.valToPos(limit, 'y', true);
+  ctx.save();
+  ctx.strokeStyle = colour(data);
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.restore();
 }
 
 /** As wide as the longest figure needs, at least so that the charts of most queues stand below each other. */

@@ -2,14 +2,13 @@
 import type { ShownOrphaned } from '../../../account/orphaned-queues';
 import type { NamedAccount } from '../../../shared/account-names';
 import { call, purge, tell } from '../calls';
-import { button, Foldable, make, setShown, setText, wrapped } from '../dom';
+import { button, Foldable, make, rebuild, setShown, setText, wrapped } from '../dom';
 import { number, shortNumber, time, troubleWords, word } from '../words';
 
 export class OrphanedPart {
   private readonly fold = new Foldable(word('part.left'));
   readonly root = this.fold.root;
   private readonly list = make('ul');
-  private told = '';
 
   constructor() {
     this.fold.body.append(make('p', {}, word('left.about')), this.list);
@@ -22,12 +21,10 @@ export class OrphanedPart {
     named: readonly NamedAccount[],
   ): void {
     setShown(this.root, orphaned.length > 0);
-    const told = JSON.stringify([orphaned, atWork, named.map(({ id, name }) => [id, name])]);
-    if (told === this.told) return;
-    this.told = told;
     const waiting = orphaned.reduce((sum, one) => sum + one.waiting, 0);
-    setText(this.fold.sum, waiting === 0 ? '' : word('left.sum', { waiting: shortNumber(waiting) }));
-    this.list.replaceChildren(...orphaned.map((one) => rowOf(one, atWork, named)));
+    setText(this.fold.note, waiting === 0 ? '' : word('left.sum', { waiting: shortNumber(waiting) }));
+    const names = named.map(({ id, name }) => [id, name]);
+    rebuild(this.list, [orphaned, atWork, names], () => orphaned.map((one) => rowOf(one, atWork, named)));
   }
 }
 

@@ -1,4 +1,4 @@
-// Form to erase a user from all queues and stored entries, for requests under privacy law.
+// Privacy: erases a user from all queues and stored entries, for requests under privacy law.
 import { ask, call, sentenceOf } from '../calls';
 import { button, Foldable, make, setText } from '../dom';
 import { word } from '../words';
@@ -7,7 +7,7 @@ import { word } from '../words';
 const kinds = ['any', 'null', 'idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid', 'custom'] as const;
 
 export class PrivacyPart {
-  private readonly fold = new Foldable(word('part.erase'));
+  private readonly fold = new Foldable(word('part.privacy'));
   readonly root = this.fold.root;
   private readonly user = textInput('instant-audience-erase-user');
   private readonly kind = make('select', { id: 'instant-audience-erase-kind' });
@@ -25,6 +25,7 @@ export class PrivacyPart {
     this.kind.addEventListener('change', () => (this.customRow.hidden = this.kind.value !== 'custom'));
     const erase = button(word('button.erase'), () => this.ask(), true);
     this.fold.body.append(
+      make('h4', {}, word('erase.title')),
       make('p', {}, word('erase.about')),
       field(this.user, 'erase.user'),
       field(this.kind, 'erase.kind'),
