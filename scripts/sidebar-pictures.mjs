@@ -42,7 +42,6 @@ export async function sidebarPictures(nodeRed, browser, images) {
     await postUsers(nodeRed, 'loyalty', 0, 1200);
     await head('loyalty').click();
     await work(nodeRed, page);
-    await head('Sandbox').click();
     const files = [];
     for (const theme of ['light', 'dark']) {
       await editor.setTheme(theme);

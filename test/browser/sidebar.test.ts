@@ -112,10 +112,22 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(card(name).locator('.instant-audience-state'), /^paused/);
   };
 
+  it('shows who is in a segment of the sandbox, without a click, and who has left it', async () => {
+    const users = card('shop').locator('.instant-audience-members');
+    const post = (expiration: number): Promise<unknown> =>
+      nodeRed.post('shop', [{ user_id: '12345678900987654321', seg_block: [{ seg_id: 10001, expiration }] }]);
+    await post(60);
+    await shows(users, /^12345678900987654321, until/);
+    assert.equal(await users.isVisible(), true);
+    await post(-1);
+    await card('shop').getByText('No segment has users yet.').waitFor();
+    assert.equal(await users.count(), 0);
+  });
+
   it('shows the outcomes of each account’s entries, in words and figures', async () => {
     await postUsers(nodeRed, 'shop', 0, 300);
     await nodeRed.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
-    await shows(figure('shop', 'Delivered'), '300');
+    await shows(figure('shop', 'Delivered'), '302');
     await shows(figure('shop', 'Invalid'), '1');
     await shows(card('shop').locator('.instant-audience-state'), 'ready');
     await shows(figure('shop', 'pending'), '0');

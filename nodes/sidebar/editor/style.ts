@@ -139,9 +139,8 @@ export const tabStyle = `
 }
 .instant-audience-tab .instant-audience-figures {
   display: flex;
-  flex-wrap: wrap;
   justify-content: space-between;
-  gap: 4px 10px;
+  gap: 10px;
   margin: 0;
   padding: 8px;
 }
