@@ -2,7 +2,7 @@
 //
 // tsc emits the runtime. Node-RED reads the editor part of a node from one HTML file beside its .js, so the build
 // writes form and bundled editor script into one file. Help and catalogues are in locales/<language>/ beside it, icons
-// in icons/.
+// in icons/. docs.mjs renders the documentation into resources/docs.
 import { chmod, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync, globSync } from 'node:fs';
 import path from 'node:path';
@@ -11,6 +11,7 @@ import { pathToFileURL } from 'node:url';
 import { build as bundle, transform } from 'esbuild';
 import { marked } from 'marked';
 import { keepPublicDeclarations } from './declarations.mjs';
+import { writeDocs } from './docs.mjs';
 import { must, node, root, seconds, tsc } from './tools.mjs';
 
 const dist = path.join(root, 'dist');
@@ -22,13 +23,14 @@ async function readPackage() {
     'node-red': nodeRed,
     bin,
     exports,
+    homepage,
   } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
   const types = Object.entries(nodeRed.nodes).map(([type, file]) => ({
     type,
     name: path.basename(file, '.js'),
   }));
   const plugins = Object.values(nodeRed.plugins ?? {}).map((file) => path.basename(file, '.js'));
-  return { types, plugins, bins: Object.values(bin), exports };
+  return { types, plugins, bins: Object.values(bin), exports, repository: homepage.replace(/#.*/, '') };
 }
 
 /**
@@ -183,7 +185,7 @@ async function removeComments() {
 
 /** Builds everything; fails for type errors in runtime or editor. */
 export async function build() {
-  const { types, plugins, bins, exports } = await readPackage();
+  const { types, plugins, bins, exports, repository } = await readPackage();
   const withEditor = types.filter(({ name }) => existsSync(path.join(sources, name, 'editor.ts')));
   await rm(dist, { recursive: true, force: true });
   await Promise.all([
@@ -191,6 +193,7 @@ export async function build() {
     withEditor.length > 0 && must(node, [tsc, '-p', 'tsconfig.editor.json']),
     writeEditorParts(withEditor),
     ...plugins.map(writePlugin),
+    writeDocs(repository),
   ]);
   await Promise.all([removeComments(), keepPublicDeclarations(root, dist, exports)]);
   for (const file of bins.filter((bin) => existsSync(path.join(root, bin)))) {
