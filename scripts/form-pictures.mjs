@@ -165,7 +165,7 @@ async function shootForms(nodeRed, browser, images, databaseUrl) {
 // ── For the help ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Converts to WebP in the browser: a third of the bytes, since every user downloads these pictures. */
-async function asWebp(page, png) {
+export async function asWebp(page, png) {
   const url = await page.evaluate(
     async (source) => {
       const image = new globalThis.Image();

@@ -2,14 +2,14 @@
 // `--` select kinds: quick-start, forms, help, examples, sidebar.
 //
 // Runs under tsx, because it imports the tests' helpers for Node-RED and the browser.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { openBrowser, openEditor } from '../test/support/browser.ts';
 import { NodeRed, until } from '../test/support/node-red.ts';
 import { quickStart } from '../test/package/support.ts';
 import { examplePictures } from './example-pictures.mjs';
 import { chromiumEnvironment } from './chromium.mjs';
-import { formPictures, helpPictures } from './form-pictures.mjs';
+import { asWebp, formPictures, helpPictures } from './form-pictures.mjs';
 import { sidebarPictures } from './sidebar-pictures.mjs';
 import { root } from './tools.mjs';
 
@@ -72,6 +72,17 @@ async function withNodeRed(shootAll) {
   }
 }
 
+/** The picture as WebP, since it is in the package. */
+async function small(file) {
+  if (!file.endsWith('.png')) return file;
+  const page = await browser.newPage();
+  const webp = file.replace(/png$/, 'webp');
+  await writeFile(webp, await asWebp(page, await readFile(file)));
+  await rm(file);
+  await page.close();
+  return webp;
+}
+
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((kind) => !(kind in kinds));
 if (unknown.length > 0)
@@ -83,7 +94,8 @@ const browser = await openBrowser();
 try {
   for (const [kind, shootAll] of Object.entries(kinds)) {
     if (chosen.length > 0 && !chosen.includes(kind)) continue;
-    for (const file of await shootAll(browser)) console.log(`wrote ${path.relative(root, file)}`);
+    for (const file of await shootAll(browser))
+      console.log(`wrote ${path.relative(root, await small(file))}`);
   }
 } finally {
   await browser.close();

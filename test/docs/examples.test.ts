@@ -16,7 +16,7 @@ describe('docs/examples.md', () => {
       const file = /^`examples\/(.+)\.json`$/m.exec(part)?.[1];
       if (file === undefined) continue;
       assert.equal(part.split('\n')[0], file);
-      const picture = /^!\[.+\]\((images\/example-.+\.png)\)$/m.exec(part)?.[1];
+      const picture = /^!\[.+\]\((images\/example-.+\.webp)\)$/m.exec(part)?.[1];
       assert.ok(picture !== undefined && existsSync(path.join(docs, picture)), `a picture of ${file}`);
       shown.push(file);
     }
