@@ -18,23 +18,23 @@ import { distinctName, type NamedAccount } from '../shared/account-names';
 import { nowDeployed } from '../shared/deployed';
 import type { Saved } from '../shared/saved';
 import type { Account, AccountNode } from './account-api';
-import { serveAccountForms } from './admin';
+import { serveAccountForms } from './forms/admin';
 import type { Problem } from './account-api';
-import { connectionOf } from './connection';
+import { connectionOf } from './connection/connection';
 import {
   databaseConnection,
   identityOf,
   isInClear,
   sharedQueueKey,
   type DatabaseConnection,
-} from './database';
+} from './connection/database';
 import { Holder, type Hold } from './holder';
-import type { Behind } from './orphaned-queues';
-import { instanceName } from './instance-name';
-import { isAt, leftBy } from './left-entries';
+import type { Behind } from './queue/orphaned-queues';
+import { instanceName } from './queue/instance-name';
+import { isAt, leftBy } from './queue/left-entries';
 import { engines, leftDatabases, orphanedQueuesOf, sandbox } from './process-wide';
-import { queueFile, bufferFile } from './queue-file';
-import { queueSecrets } from './queue-secret';
+import { queueFile, bufferFile } from './queue/queue-file';
+import { queueSecrets } from './queue/queue-secret';
 import { readSettings, readSharedQueue, type AccountSettings } from './settings';
 
 type AccountDef = NodeDef & Saved;

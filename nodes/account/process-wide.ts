@@ -4,8 +4,8 @@ import type { NodeAPI } from 'node-red';
 import { Registry } from '../../src/delivery/index';
 import type { DatabaseQueues } from '../../src/queue-postgres/index';
 import { SharedSandbox } from '../../src/sandbox/index';
-import { OrphanedQueues } from './orphaned-queues';
-import { queueSecrets } from './queue-secret';
+import { OrphanedQueues } from './queue/orphaned-queues';
+import { queueSecrets } from './queue/queue-secret';
 
 export const engines = new Registry();
 export const sandbox = new SharedSandbox();

@@ -9,7 +9,7 @@ import {
   type Rejected,
 } from '../../src/delivery/index';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
-import { troubleOf } from '../account/trouble';
+import { troubleOf } from '../account/queue/trouble';
 import { Tickets } from './tickets';
 import { isShared, type FreeQueue, type Missed, type Orphaned } from './orphaned';
 

@@ -13,9 +13,9 @@ import {
   type OrphanedSharedQueue,
   schemaOf,
 } from '../../src/queue-postgres/index';
-import { databaseName, sharedQueueKey } from '../account/database';
-import type { OrphanedQueues, ShownOrphaned } from '../account/orphaned-queues';
-import { troubleOf, type Trouble } from '../account/trouble';
+import { databaseName, sharedQueueKey } from '../account/connection/database';
+import type { OrphanedQueues, ShownOrphaned } from '../account/queue/orphaned-queues';
+import { troubleOf, type Trouble } from '../account/queue/trouble';
 
 /** A queue, file or database that was not reached, or only partly. */
 export type Missed = Trouble & Readonly<Record<string, unknown>>;

@@ -15,7 +15,7 @@ import type { SharedSandbox } from '../../src/sandbox/index';
 import { DEFAULT_SERVICE_URL } from '../../src/service/index';
 import type { SegmentWarning } from '../../src/usage/index';
 import { segmentKey, segmentParams } from '../instant-audience-out/segment-words';
-import { accountType } from '../account/admin-settings';
+import { accountType } from '../account/forms/admin-settings';
 import type { Account } from '../account/account-api';
 import { conditionOf, isMisconfigured, type Condition } from '../shared/queue-state';
 

@@ -8,7 +8,7 @@ import { sentenceOf } from '../../nodes/sidebar/editor/calls';
 import { problemsOf } from '../../nodes/sidebar/editor/card/problems';
 import type { ShownQueue, ShownState } from '../../nodes/sidebar/overview';
 import { conditionOf, loginRefusals, loginWait } from '../../nodes/shared/queue-state';
-import type { Trouble } from '../../nodes/account/trouble';
+import type { Trouble } from '../../nodes/account/queue/trouble';
 import { serviceCodes } from '../docs/sentences';
 import { lookUp, read, type Words } from './bundle';
 

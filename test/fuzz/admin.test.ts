@@ -7,12 +7,12 @@ import fc from 'fast-check';
 import { isObject } from '../../src/entry/check';
 import helper from 'node-red-node-test-helper';
 
-import { AccountForms, type Answer } from '../../nodes/account/admin';
+import { AccountForms, type Answer } from '../../nodes/account/forms/admin';
 import { engines, sandbox as shared } from '../../nodes/account/process-wide';
-import { queueFile, queueFolder } from '../../nodes/account/queue-file';
+import { queueFile, queueFolder } from '../../nodes/account/queue/queue-file';
 import { evaluate, lastMessage } from '../../nodes/segment-builder/admin';
 import { Actions, actions as actionNames } from '../../nodes/sidebar/actions';
-import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
+import { OrphanedQueues } from '../../nodes/account/queue/orphaned-queues';
 import { Orphaned } from '../../nodes/sidebar/orphaned';
 import { Registry } from '../../src/delivery/registry';
 import { openLog } from '../../src/queue/sqlite/sqlite-log';

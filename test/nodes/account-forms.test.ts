@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { ofFailure } from '../../nodes/account/connection-test';
+import { ofFailure } from '../../nodes/account/forms/connection-test';
 import { readNetworkError } from '../../src/service/http/network-errors';
 import { httpServer, httpsServer, listen } from '../service/loopback';
 import { accountForms, checkWords, inSubflow, rightPassword } from './account-forms';
@@ -294,8 +294,14 @@ describe('the test of the connection in the form of an account', () => {
 
 describe('the results of the tests', () => {
   it('have a word each, and no word is left over', () => {
-    const sources = ['connection-test.ts', 'database-test.ts', 'admin.ts', 'editor/test-button.ts'].map(
-      (file) => readFileSync(path.join(__dirname, '..', '..', 'nodes', 'account', file), 'utf8'),
+    const files = [
+      'forms/connection-test.ts',
+      'forms/database-test.ts',
+      'forms/admin.ts',
+      'editor/test-button.ts',
+    ];
+    const sources = files.map((file) =>
+      readFileSync(path.join(__dirname, '..', '..', 'nodes', 'account', file), 'utf8'),
     );
     const used = new Set(
       sources.flatMap((source) => [...source.matchAll(/'(?:database\.)?(\w+)'/g)].map(([, word]) => word!)),

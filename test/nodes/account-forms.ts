@@ -1,7 +1,7 @@
 // The admin routes of the account's form, without HTTP: what the tests of each of them need.
 import assert from 'node:assert/strict';
 import helper from 'node-red-node-test-helper';
-import { AccountForms } from '../../nodes/account/admin';
+import { AccountForms } from '../../nodes/account/forms/admin';
 import { engines, sandbox as shared } from '../../nodes/account/process-wide';
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox';
 import type { DatabaseTest, TestedDatabase } from '../../src/queue-postgres/postgres-test';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type http from 'node:http';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
-import { proxyFromEnvironment } from '../../nodes/account/proxy-environment';
+import { proxyFromEnvironment } from '../../nodes/account/connection/proxy-environment';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { listen, proxyServer, type Running } from '../service/loopback';
 import { customAccount, entry, Flow, load, logged, login, unload, until, useNodeRed } from './out-flow';

@@ -1,6 +1,6 @@
 // The list of segments in the builder's form: read through an account, searched, and why there is none.
 import assert from 'node:assert/strict';
-import type { Answer } from '../../nodes/account/admin';
+import type { Answer } from '../../nodes/account/forms/admin';
 import { sandbox as shared } from '../../nodes/account/process-wide';
 import { accountForms, checkWords, inSubflow, rightPassword } from './account-forms';
 import { customAccount, entry, Flow, load, login, sleep, unload } from './out-flow';

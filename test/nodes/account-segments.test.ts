@@ -1,6 +1,6 @@
 // The segment directory: its cache, its requests to the service, and the order of its results.
 import assert from 'node:assert/strict';
-import { pageSize, SegmentDirectory, type SegmentSearch } from '../../nodes/account/segment-directory';
+import { pageSize, SegmentDirectory, type SegmentSearch } from '../../nodes/account/forms/segment-directory';
 import type { Segment } from '../../src/service/reply/schemas';
 import type { SegmentQuery } from '../../src/service/segments';
 

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import helper from 'node-red-node-test-helper';
-import { AccountForms } from '../../nodes/account/admin';
-import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
+import { AccountForms } from '../../nodes/account/forms/admin';
+import { OrphanedQueues } from '../../nodes/account/queue/orphaned-queues';
 import { engines, leftDatabases, sandbox as ownSandbox } from '../../nodes/account/process-wide';
-import { queueFile, bufferFile } from '../../nodes/account/queue-file';
+import { queueFile, bufferFile } from '../../nodes/account/queue/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import { Orphaned } from '../../nodes/sidebar/orphaned';
 import { PostgresLog } from '../../src/queue-postgres/postgres-log';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { engines } from '../../nodes/account/process-wide';
 import { Actions } from '../../nodes/sidebar/actions';
-import { OrphanedQueues, type ShownOrphaned } from '../../nodes/account/orphaned-queues';
+import { OrphanedQueues, type ShownOrphaned } from '../../nodes/account/queue/orphaned-queues';
 import { Orphaned } from '../../nodes/sidebar/orphaned';
 import type { EngineInfo } from '../../src/delivery/registry';
 import { QueueError } from '../../src/queue/store';

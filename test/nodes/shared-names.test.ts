@@ -4,10 +4,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { EngineInfo, QueueKind } from '../../src/delivery/registry';
-import { identityOf } from '../../nodes/account/database';
-import { instanceName } from '../../nodes/account/instance-name';
-import { queueFile, queueFolder, bufferFile } from '../../nodes/account/queue-file';
-import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
+import { identityOf } from '../../nodes/account/connection/database';
+import { instanceName } from '../../nodes/account/queue/instance-name';
+import { queueFile, queueFolder, bufferFile } from '../../nodes/account/queue/queue-file';
+import { OrphanedQueues } from '../../nodes/account/queue/orphaned-queues';
 
 describe('the name of an instance', () => {
   const host = (): string => 'node-2';

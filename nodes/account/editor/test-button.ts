@@ -1,7 +1,7 @@
 // Test button of the form, with the result as a sentence; tests the values in the form, saved or not.
 import { post } from '../../shared/editor/post';
 import type { EditorNode } from '../../types/red-editor';
-import { stepNames } from '../connection-test';
+import { stepNames } from '../forms/connection-test';
 
 /** The answer of the route; its sentence is in the account's catalogue. */
 interface Said {

@@ -1,5 +1,5 @@
 // Connection of the tab to the runtime, active only while the tab is visible.
-import type { ShownOrphaned } from '../../account/orphaned-queues';
+import type { ShownOrphaned } from '../../account/queue/orphaned-queues';
 import type { IdleAccount, ShownQueue, ShownSegment } from '../overview';
 import type { Sample } from '../../../src/delivery/index';
 import type { SidebarRed } from '../../types/red-sidebar';

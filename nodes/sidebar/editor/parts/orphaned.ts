@@ -1,5 +1,5 @@
 // Orphaned queues, on disk or in a shared database: their entries can be moved or discarded.
-import type { ShownOrphaned } from '../../../account/orphaned-queues';
+import type { ShownOrphaned } from '../../../account/queue/orphaned-queues';
 import type { NamedAccount } from '../../../shared/account-names';
 import { call, purge, tell } from '../calls';
 import { button, Foldable, make, rebuild, setShown, setText, wrapped } from '../dom';

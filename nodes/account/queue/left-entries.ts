@@ -1,9 +1,9 @@
 // Entries in the former queue of an account: their number, and the choices for them.
 
 import { basename } from 'node:path';
-import type { EngineInfo, QueueKind } from '../../src/delivery/index';
-import { type DatabasePlace, schemaOf } from '../../src/queue-postgres/index';
-import { databaseName, sharedQueueKey } from './database';
+import type { EngineInfo, QueueKind } from '../../../src/delivery/index';
+import { type DatabasePlace, schemaOf } from '../../../src/queue-postgres/index';
+import { databaseName, sharedQueueKey } from '../connection/database';
 import { queueFile } from './queue-file';
 
 /** Place of an account's queue. */

@@ -1,6 +1,6 @@
 // Test of the shared queue's database, as a result for the form.
 
-import type { DatabaseTest, TestedDatabase } from '../../src/queue-postgres/index';
+import type { DatabaseTest, TestedDatabase } from '../../../src/queue-postgres/index';
 import { resultOf, type TestResult } from './connection-test';
 
 export type TestDatabase = (tested: TestedDatabase) => Promise<DatabaseTest>;

@@ -3,9 +3,9 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
-import { isObject, shortenThrown } from '../../src/entry/index';
-import type { Registry } from '../../src/delivery/index';
-import type { MembersQuery, Sandbox, SharedSandbox } from '../../src/sandbox/index';
+import { isObject, shortenThrown } from '../../../src/entry/index';
+import type { Registry } from '../../../src/delivery/index';
+import type { MembersQuery, Sandbox, SharedSandbox } from '../../../src/sandbox/index';
 import {
   ServiceClient,
   type ServiceClientOptions,
@@ -17,20 +17,20 @@ import {
   type SegmentList,
   type SegmentQuery,
   TokenKeeper,
-} from '../../src/service/index';
-import { systemClock } from '../../src/clock';
+} from '../../../src/service/index';
+import { systemClock } from '../../../src/clock';
 import { deployedNode, formValues, queuePlace } from './admin-settings';
-import type { Problem } from './account-api';
-import { connectionOf } from './connection';
+import type { Problem } from '../account-api';
+import { connectionOf } from '../connection/connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
-import { databaseConnection, isInClear } from './database';
+import { databaseConnection, isInClear } from '../connection/database';
 import { databaseResult, type TestDatabase } from './database-test';
-import { deployedNodes } from '../shared/deployed';
-import { builderType, type BuilderNode } from '../segment-builder/builder-node';
-import { choicesOf, isAt, leftBy, queryOf } from './left-entries';
+import { deployedNodes } from '../../shared/deployed';
+import { builderType, type BuilderNode } from '../../segment-builder/builder-node';
+import { choicesOf, isAt, leftBy, queryOf } from '../queue/left-entries';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
-import { plainText, variableIn, type Saved } from '../shared/saved';
-import { readSettings, readSharedQueue, type AccountSettings } from './settings';
+import { plainText, variableIn, type Saved } from '../../shared/saved';
+import { readSettings, readSharedQueue, type AccountSettings } from '../settings';
 
 /** Answer of a route. */
 export interface Answer {

@@ -2,9 +2,9 @@
 
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { EngineInfo } from '../../src/delivery/index';
-import { lookAt } from '../../src/queue/index';
-import type { DatabasePlace } from '../../src/queue-postgres/index';
+import type { EngineInfo } from '../../../src/delivery/index';
+import { lookAt } from '../../../src/queue/index';
+import type { DatabasePlace } from '../../../src/queue-postgres/index';
 import { leftBy } from './left-entries';
 import { originIn, queueFile, queueFolder, bufferFile } from './queue-file';
 import { troubleOf, type Trouble } from './trouble';

@@ -1,6 +1,12 @@
 // Directory of the member's segments for the forms: read through an account, cached, searched.
 
-import type { ReadFailure, ReadOutcome, SegmentList, SegmentQuery, Segment } from '../../src/service/index';
+import type {
+  ReadFailure,
+  ReadOutcome,
+  SegmentList,
+  SegmentQuery,
+  Segment,
+} from '../../../src/service/index';
 
 /** Reads segments of one member; never rejects. */
 export type ReadSegments = (query: SegmentQuery) => Promise<ReadOutcome<SegmentList>>;

@@ -1,7 +1,7 @@
 // Queue errors for the tab Audience: a code for the editor's words, and the system's message.
 
-import { shortenThrown } from '../../src/entry/index';
-import { QueueError } from '../../src/queue/index';
+import { shortenThrown } from '../../../src/entry/index';
+import { QueueError } from '../../../src/queue/index';
 
 type Code = QueueError['code'];
 

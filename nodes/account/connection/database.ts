@@ -2,11 +2,11 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
-import { type DatabasePlace, travelsInClear } from '../../src/queue-postgres/index';
-import type { ServiceTls } from '../../src/service/index';
-import type { Problem } from './account-api';
+import { type DatabasePlace, travelsInClear } from '../../../src/queue-postgres/index';
+import type { ServiceTls } from '../../../src/service/index';
+import type { Problem } from '../account-api';
 import { tlsOf } from './connection';
-import type { DatabaseSettings } from './settings';
+import type { DatabaseSettings } from '../settings';
 
 export interface DatabaseConnection {
   readonly url: string;

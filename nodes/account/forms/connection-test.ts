@@ -10,7 +10,7 @@ import type {
   SegmentList,
   TokenKeeper,
   UsageReport,
-} from '../../src/service/index';
+} from '../../../src/service/index';
 
 /** The sentence is `test.<result>` of the account's words. */
 export interface TestResult {

@@ -1,10 +1,10 @@
 // Connection of an account to the service: addresses, TLS and proxy, from its settings and Node-RED's config nodes.
 
 import type { NodeAPI } from 'node-red';
-import type { ServiceClientOptions, ServiceProxy, ServiceTls } from '../../src/service/index';
-import type { Problem } from './account-api';
+import type { ServiceClientOptions, ServiceProxy, ServiceTls } from '../../../src/service/index';
+import type { Problem } from '../account-api';
 import { proxyFromEnvironment, type ProxyRules } from './proxy-environment';
-import type { AccountSettings } from './settings';
+import type { AccountSettings } from '../settings';
 
 /** Node-RED's own `tls-config` node. */
 interface TlsNode {

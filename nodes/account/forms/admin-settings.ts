@@ -1,12 +1,12 @@
 // Accounts for the admin routes: the deployed one, and what an open form means.
 
 import type { Node, NodeAPI } from 'node-red';
-import { deployedNodes } from '../shared/deployed';
-import { plainText, storedPassword, variableIn, type Saved } from '../shared/saved';
-import { placeOf } from '../../src/queue-postgres/index';
-import type { Problem } from './account-api';
-import type { QueuePlace } from './left-entries';
-import { readPlace, readSharedQueue, type AccountSettings } from './settings';
+import { deployedNodes } from '../../shared/deployed';
+import { plainText, storedPassword, variableIn, type Saved } from '../../shared/saved';
+import { placeOf } from '../../../src/queue-postgres/index';
+import type { Problem } from '../account-api';
+import type { QueuePlace } from '../queue/left-entries';
+import { readPlace, readSharedQueue, type AccountSettings } from '../settings';
 
 export const accountType = 'xandr-account';
 
