@@ -12,7 +12,7 @@ import { CallError, toPostgresError } from '../../src/queue-postgres/postgres-er
 import { systemClock } from '../../src/clock';
 import { HostChoice, Line } from '../../src/queue-postgres/postgres-line';
 import type { MakeClient } from '../../src/queue-postgres/postgres-module';
-import { travelsInClear } from '../../src/queue-postgres/postgres-url';
+import { databaseUrlOf, travelsInClear } from '../../src/queue-postgres/postgres-url';
 
 describe('an error of PostgreSQL', () => {
   const address = addressOf('postgres://me:secret@db.test:5433/queue', null);
@@ -153,6 +153,27 @@ describe('the address of a shared log', () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+
+  it('is the same from fields, whatever characters name, user and password have', () => {
+    const text = fc.string({ unit: 'binary', minLength: 1 });
+    fc.assert(
+      fc.property(text, text, text, fc.nat({ max: 65_534 }), (database, user, password, below) => {
+        const port = below + 1;
+        const url = databaseUrlOf({ hosts: 'one, /run/pg,::1,[::2]:7', port, database, user, password });
+        const read = addressOf(url, null);
+        assert.deepEqual([read.database, read.user, read.password], [database, user, password]);
+        assert.deepEqual(read.hosts, [
+          { host: 'one', port },
+          { host: '/run/pg', port },
+          { host: '::1', port },
+          { host: '::2', port: 7 },
+        ]);
+      }),
+    );
+    const without = databaseUrlOf({ hosts: 'h', port: 1, database: 'd', user: '', password: '' });
+    const { user, password } = addressOf(without, null);
+    assert.deepEqual([user, password], [undefined, undefined]);
   });
 
   it('travels in clear to another machine without TLS', () => {
