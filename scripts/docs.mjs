@@ -1,5 +1,6 @@
 // Renders README.md and docs/*.md into resources/docs. Node-RED serves this folder beside the editor, so help, sidebar and
-// log can name a page of the installed version, without the internet. Checks every link of every Markdown file.
+// log can name a page of the installed version, without the internet. Checks every link of every Markdown file,
+// and those of the editor into these pages.
 import { existsSync, globSync } from 'node:fs';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -79,6 +80,17 @@ class Site {
     return file.slice('docs/'.length);
   }
 
+  /** The links of help and sidebar into the rendered pages. */
+  check(file, text) {
+    for (const [href, page, anchor] of text.matchAll(
+      /resources\/[@\w/-]+\/docs\/([\w-]+)\.html(?:#([\w-]+))?/g,
+    )) {
+      const ids = this.files.get(`docs/${page}.md`)?.ids;
+      if (ids === undefined || (anchor !== undefined && !ids.has(anchor)))
+        this.problems.push(`${file}: ${href} is not in the documentation`);
+    }
+  }
+
   html(from) {
     const site = this;
     const marked = new Marked({
@@ -126,5 +138,7 @@ export async function writeDocs(repository) {
       await cp(path.join(root, image), path.join(target, image.slice('docs/'.length)));
     site.images.clear();
   }
+  for (const file of globSync('nodes/**/*.{md,ts}', { cwd: root }))
+    site.check(file, await readFile(path.join(root, file), 'utf8'));
   if (site.problems.length > 0) throw new Error(`Links that lead nowhere:\n${site.problems.join('\n')}`);
 }

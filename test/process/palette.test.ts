@@ -91,6 +91,19 @@ describe(`the package in the palette of Node-RED ${nodeRedVersion}`, function ()
     }
   });
 
+  it('serves the pages of the documentation that the help links to, with their pictures', async () => {
+    for (const type of types) {
+      const links = [...(await htmlOf(type)).matchAll(/href="(resources\/[^"#]+)#?([^"]*)"/g)];
+      assert.ok(links.length > 0, `the help of ${type} links to no page`);
+      for (const [, page, anchor] of links) {
+        const html = await nodeRed.text(page!);
+        assert.ok(anchor === '' || html.includes(`id="${anchor}"`), `${page} has no #${anchor}`);
+        for (const [, image] of html.matchAll(/<img src="([^":]+)"/g))
+          assert.equal((await nodeRed.fetch(`${path.dirname(page!)}/${image}`)).status, 200, image);
+      }
+    }
+  });
+
   it('offers every example, as it is in the package', async () => {
     assert.ok((await nodeRed.json('library/examples/flows/')).includes(manifest.name));
     const list = await nodeRed.json(`library/examples/flows/${manifest.name}`);

@@ -5,7 +5,7 @@ import { nodeLink } from '../canvas';
 import { line, Listed, make, mayAct, opener } from '../dom';
 import { number, time, word, wordOr } from '../words';
 
-const docs = 'https://github.com/instant-audience/node-red-xandr/blob/main/docs/troubleshooting.md';
+const docs = 'resources/@instant-audience/node-red-xandr/docs/troubleshooting.html#codes-of-rejected-entries';
 
 /** As the route gives it. */
 interface Rejected {
@@ -49,7 +49,7 @@ export class RejectedReasons {
 }
 
 async function showExample(queue: string, code: string, place: HTMLElement): Promise<void> {
-  const link = { href: `${docs}#codes-of-rejected-entries`, target: '_blank', rel: 'noopener' };
+  const link = { href: docs, target: '_blank', rel: 'noopener' };
   const links = make('p', { class: 'instant-audience-links' }, make('a', link, word('example.docs')));
   const found = mayAct() ? await lastOf(queue, code) : null;
   if (found === null) {
