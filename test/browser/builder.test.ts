@@ -127,6 +127,24 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       assert.equal(await editor.field('Member').inputValue(), '7');
     });
 
+    it('opens at a name typed where an id belongs, and leaves the field as it was', async () => {
+      await editor.field('Segment by').selectOption('id');
+      await editor.field('Segment').fill('10002');
+      await page.keyboard.press('Tab');
+      await editor.field('Segment').focus();
+      await page.keyboard.type('kitchen viewed');
+      assert.equal(await search().inputValue(), 'kitchen viewed');
+      await chosen().filter({ hasText: 'Kitchen: viewed' }).waitFor();
+      assert.equal(await editor.field('Segment').inputValue(), '10002');
+      await page.keyboard.press('Enter');
+      await search().waitFor({ state: 'detached' });
+      assert.equal(await editor.field('Segment').inputValue(), '10001');
+      await editor.field('Segment').fill('${SEGMENT}');
+      await editor.field('Segment by').selectOption('code');
+      await editor.field('Segment').fill('kitchen');
+      assert.equal(await search().count(), 0);
+    });
+
     it('still takes a typed value, and forgets the name of what was picked before', async () => {
       await editor.field('Segment').fill('own_code');
       await page.locator('.instant-audience-picked').waitFor({ state: 'hidden' });

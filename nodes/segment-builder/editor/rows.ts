@@ -106,7 +106,9 @@ function addRow(node: Builder, container: JQuery, row: NamedRow, changed: () => 
     showPicked(container);
     changed();
   };
-  identity.append(makePicker(node, place, rowsMade, pick).button);
+  const { button, search } = makePicker(node, place, rowsMade, pick);
+  identity.append(button);
+  searchNames(inputOf(container, 'segment'), search);
   container.on('change keyup', () => showPicked(container));
   showPicked(container);
 }
@@ -206,6 +208,23 @@ function memberOfAccount(): string {
 }
 
 // ── A segment that was picked from the member's list ────────────────────────────────────────────────────────────
+
+/** A name typed where an id belongs goes into the search; the field keeps what it held. */
+function searchNames(segment: JQuery, search: (text: string) => void): void {
+  const input = segment.next('.red-ui-typedInput-container').find('.red-ui-typedInput-input');
+  let before = '';
+  input.on('focus', () => void (before = segment.typedInput('value')));
+  // Characters that are being composed are no name yet, and a move of the focus would end them.
+  input.on('input compositionend', ({ originalEvent }) => {
+    const text = segment.typedInput('value');
+    const isComposing = originalEvent instanceof InputEvent && originalEvent.isComposing;
+    const isName = /\p{L}/u.test(text) && !text.includes('$');
+    if (isComposing || segment.typedInput('type') !== 'num' || !isName) return;
+    segment.typedInput('value', before);
+    // Behind an id, only what was added is the name.
+    search(text.startsWith(before) ? text.slice(before.length) : text);
+  });
+}
 
 function takePicked(row: JQuery, { id, code, shortName, memberId }: Segment): void {
   const by = row.find('.instant-audience-by');
