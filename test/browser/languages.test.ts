@@ -49,6 +49,20 @@ const flows: FlowNode[] = [
   },
   { ...place, id: 'event', type: 'http in', x: 80, url: '/event', method: 'post', wires: [['builder']] },
   { ...place, id: 'ok', type: 'http response', x: 800, statusCode: '', headers: {} },
+  { ...place, y: 300, id: 'status', type: 'status', x: 300, scope: ['out'], wires: [['log']] },
+  {
+    ...place,
+    y: 300,
+    id: 'log',
+    type: 'debug',
+    x: 600,
+    active: true,
+    tosidebar: false,
+    console: true,
+    complete: 'status.text',
+    targetType: 'msg',
+    wires: [],
+  },
 ];
 
 function wordsOf(name: Name, language: string): Words {
@@ -259,6 +273,9 @@ for (const language of ['de', 'ja']) {
       const comms = await nodeRed.comms();
       const { status, body } = await nodeRed.post('event', { user: '4711' });
       assert.equal(status, 200, JSON.stringify(body));
+      // A status node gets the text, not a key.
+      const delivered = word('instant-audience-out', 'status.delivered', { number: 1 });
+      await nodeRed.logged(new RegExp(word('instant-audience-out', 'status.sandbox', { status: delivered })));
       const members = await nodeRed.json('instant-audience/sandbox/members?segment=10001');
       assert.equal(members[0].members[0].user_id, '4711');
       const shown = editor.nodeOnCanvas('out').locator('.red-ui-flow-node-status-label');

@@ -195,6 +195,22 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     }
   });
 
+  it('names an account as the editor does', async () => {
+    const nameless = `member 7 at ${new URL(sandbox.url).host}`;
+    for (const [name, shown] of [
+      ['', nameless],
+      ['loyalty', 'loyalty'],
+    ] as const) {
+      await page.evaluate(`RED.nodes.node('account-loyalty').name = '${name}'`);
+      const isShown = async (): Promise<boolean> => {
+        // The tab is told of changes only.
+        await postUsers(nodeRed, 'shop', 0, 1);
+        return card(shown).isVisible();
+      };
+      await until(isShown, 10_000, shown);
+    }
+  });
+
   it('draws the last hour of each, where it can be seen', async () => {
     await until(
       async () => (await page.locator('.instant-audience-tab canvas').count()) >= 3,

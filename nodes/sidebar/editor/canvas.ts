@@ -1,4 +1,4 @@
-// Nodes of the canvas, as the tab names them and links to them.
+// Nodes of the editor, as the tab names them and links to them: by the names that the editor shows elsewhere.
 import type { CanvasNode, SidebarRed } from '../../types/red-sidebar';
 import { linkButton } from './dom';
 
@@ -9,7 +9,13 @@ interface Named {
   readonly name: string;
 }
 
-/** The nodes that use one of these accounts, by the names that the canvas shows. */
+/** With the editor's name of the account, if the editor has it. */
+export function named<Account extends Named>(account: Account): Account {
+  const node = RED.nodes.node(account.id);
+  return node ? { ...account, name: RED.utils.getNodeLabel(node, account.name) } : account;
+}
+
+/** The nodes that use one of these accounts. */
 export function nodesOf(accounts: readonly { readonly id: string }[]): readonly Named[] {
   const nodes = accounts.flatMap(({ id }) => RED.nodes.node(id)?.users ?? []);
   return nodes.map((node) => ({ id: node.id, name: nameOf(node) }));
@@ -18,7 +24,7 @@ export function nodesOf(accounts: readonly { readonly id: string }[]): readonly 
 /** Null if the editor does not have the node. */
 export function nodeLink(id: string, name?: string): HTMLElement | null {
   const node = RED.nodes.node(id);
-  if (node === null || node === undefined) return null;
+  if (!node) return null;
   return linkButton(name ?? nameOf(node), () => RED.view.reveal(id));
 }
 

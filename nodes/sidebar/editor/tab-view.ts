@@ -1,6 +1,7 @@
 // View of the whole tab: what needs an operator first, then a card for each queue, orphaned queues, and privacy.
 import type { IdleAccount, ShownQueue } from '../overview';
 import { nameOf, QueueCard } from './card/queue-card';
+import { named } from './canvas';
 import type { Update } from './connection';
 import { linkButton, Listed, make, setShown, showText } from './dom';
 import { OrphanedPart } from './parts/orphaned';
@@ -38,7 +39,9 @@ export class TabView {
   }
 
   show(update: Update): void {
-    const { queues, idle, orphaned, sandbox, histories, atMs } = update;
+    const { orphaned, sandbox, histories, atMs } = update;
+    const queues = update.queues.map((queue) => ({ ...queue, accounts: queue.accounts.map(named) }));
+    const idle = update.idle.map(named);
     this.showProblems(queues, idle);
     setShown(this.nothing, queues.length === 0);
     const keys = new Set(queues.map(({ key }) => key));
