@@ -15,7 +15,7 @@ const run = promisify(execFile);
 const olderTsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 const tsc = path.join(root, 'node_modules', 'typescript-7', 'bin', 'tsc');
 
-/** What docs/library.md speaks of, by entry point. */
+/** What docs/internals/library.md speaks of, by entry point. */
 const documented: Readonly<Record<string, readonly string[]>> = {
   entry: ['checkEntry', 'entryBody', 'knownDomains', 'readEntries', 'sentence'],
   service: [
@@ -82,9 +82,9 @@ describe('the packed package as a library', function () {
     assert.throws(() => requireFrom(manifest.name), closed);
   });
 
-  it('has types for every program in docs/library.md', async () => {
+  it('has types for every program in docs/internals/library.md', async () => {
     const programs = await documentedPrograms();
-    assert.ok(programs.length >= 3, `${programs.length} programs in docs/library.md`);
+    assert.ok(programs.length >= 3, `${programs.length} programs in docs/internals/library.md`);
     const files = programs.map((_, index) => `program-${index}.mts`);
     for (const [index, file] of files.entries()) await writeFile(path.join(program, file), programs[index]!);
     await writeFile(path.join(program, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
@@ -121,7 +121,7 @@ describe('the packed package as a library', function () {
     assert.deepEqual(others, []);
   });
 
-  it('delivers an entry in the whole program of docs/library.md, by import', async () => {
+  it('delivers an entry in the whole program of docs/internals/library.md, by import', async () => {
     const [whole = ''] = await documentedPrograms();
     await writeFile(path.join(program, 'whole.mts'), whole);
     const { stdout } = await run(process.execPath, ['--disable-warning=ExperimentalWarning', 'whole.mts'], {
@@ -134,7 +134,7 @@ describe('the packed package as a library', function () {
 
 /** The programs of the page, in its order. */
 async function documentedPrograms(): Promise<string[]> {
-  const page = await readFile(path.join(root, 'docs', 'library.md'), 'utf8');
+  const page = await readFile(path.join(root, 'docs', 'internals', 'library.md'), 'utf8');
   return [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!);
 }
 
