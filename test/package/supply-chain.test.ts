@@ -53,11 +53,13 @@ describe('the supply chain', () => {
     assert.deepEqual(withScripts, []);
   });
 
-  it('has every package that a user gets, with its licence, in docs/security.md and the bill of materials', async () => {
+  it('has every package that a user gets, with its licence, in docs/internals/security.md and the bill of materials', async () => {
     const { billOfMaterials, bundled } = await import('../../scripts/sbom.mjs');
     const expected = [...runtimeClosure(), ...bundled].map((name) => [name, manifestOf(name).license]).sort();
     for (const [name, license] of expected) assert.ok(permissive.includes(license!), `${name}: ${license}`);
-    const rows = [...text('docs', 'security.md').matchAll(/^\| `([@\w/-]+)` +\| ([\w.-]+) +\| \w.* +\|$/gm)];
+    const rows = [
+      ...text('docs', 'internals', 'security.md').matchAll(/^\| `([@\w/-]+)` +\| ([\w.-]+) +\| \w.* +\|$/gm),
+    ];
     assert.deepEqual(rows.map((row) => [row[1], row[2]]).sort(), expected);
     const bill = await billOfMaterials();
     assert.equal(bill.bomFormat, 'CycloneDX');
