@@ -473,8 +473,6 @@ function unnamedInPage(): string[] {
       ''
     )
       continue;
-    // The handle and the cross of Node-RED's own list.
-    if (field.closest('.red-ui-editableList-item-remove') !== null) continue;
     unnamed.push(field.outerHTML.slice(0, 150));
   }
   return unnamed;

@@ -111,6 +111,10 @@ function addRow(node: Builder, container: JQuery, row: NamedRow, changed: () => 
   searchNames(inputOf(container, 'segment'), search);
   container.on('change keyup', () => showPicked(container));
   showPicked(container);
+  // The list's own button is an icon without a name.
+  container
+    .siblings('.red-ui-editableList-item-remove')
+    .attr('aria-label', RED._('editor:common.label.delete'));
 }
 
 /** The parts of one row. */
