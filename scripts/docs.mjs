@@ -74,6 +74,8 @@ class Site {
     if (pathPart === '') return href;
     const page = pageOf(file);
     if (page !== null) return anchor === undefined ? page : `${page}#${anchor}`;
+    // The pictures of the help.
+    if (file.startsWith('resources/')) return path.relative('resources/docs', file);
     if (!file.startsWith('docs/images/'))
       return `${this.repository}/blob/main/${file}${anchor ? `#${anchor}` : ''}`;
     this.images.add(file);

@@ -1,4 +1,4 @@
-// Pictures of the filled-in forms, in a light and a dark theme, and for the help in each language.
+// Pictures of the filled-in forms for the help, in each language. docs/nodes.md shows the English ones.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PostgresLog } from '../src/queue-postgres/postgres-log.ts';
@@ -39,74 +39,6 @@ const flows = [
   },
 ];
 
-/** Shoots the open form with its buttons. */
-async function shoot(editor, images, name, theme) {
-  const file = path.join(images, `form-${name}-${theme}.png`);
-  await editor.page.mouse.move(5, 5);
-  // Waits for animations to end.
-  await editor.page.waitForTimeout(400);
-  await editor.page.locator('.red-ui-tray').last().screenshot({ path: file });
-  return file;
-}
-
-async function builderPictures(editor, images, theme) {
-  const { page } = editor;
-  await page.setViewportSize({ width: 1400, height: 960 });
-  await editor.edit(builder);
-  const files = [await shoot(editor, images, 'builder', theme)];
-  await page.setViewportSize({ width: 1400, height: 900 });
-  await page.getByRole('button', { name: 'Search the member' }).click();
-  await page.getByRole('combobox', { name: 'Name, code or id' }).fill('er');
-  await page.locator('.instant-audience-found [aria-selected=true]').waitFor();
-  await page.evaluate("$('.instant-audience-picker')[0].scrollIntoView({ block: 'center' })");
-  files.push(await shoot(editor, images, 'builder-picker', theme));
-  await editor.cancel();
-  await editor.edit(builder);
-  await editor.openTab('Preview');
-  await page
-    .locator('#instant-audience-message')
-    .fill('{ "payload": { "user": "00000000-0000-0000-0000-000000000000" } }');
-  await page.locator('#instant-audience-preview-says', { hasText: 'This would not be sent' }).waitFor();
-  await page.evaluate("$('#instant-audience-preview-problems')[0].scrollIntoView({ block: 'center' })");
-  files.push(await shoot(editor, images, 'builder-preview', theme));
-  await page.getByRole('button', { name: 'Make an example' }).click();
-  await editor.cancel();
-  return files;
-}
-
-async function outPictures(editor, images, theme) {
-  await editor.page.setViewportSize({ width: 1400, height: 1000 });
-  await editor.edit(out);
-  const files = [await shoot(editor, images, 'out', theme)];
-  await editor.cancel();
-  return files;
-}
-
-async function accountPictures(editor, images, theme, databaseUrl) {
-  const { page } = editor;
-  await page.setViewportSize({ width: 1400, height: 860 });
-  await editor.editConfig(account);
-  await page.getByRole('button', { name: 'Test connection' }).click();
-  await page.locator('#instant-audience-test-result[data-level="good"]').waitFor();
-  const files = [await shoot(editor, images, 'account', theme)];
-  await editor.field('Environment').selectOption('production');
-  await editor.field('Member id').fill('1661');
-  await editor.field('User name').fill('audience-api');
-  await editor.field('Password').fill('secret');
-  await page.evaluate('document.activeElement.blur()');
-  await page.locator('#instant-audience-problem-password').waitFor({ state: 'hidden' });
-  files.push(await shoot(editor, images, 'account-login', theme));
-  const tabs = page.locator('#instant-audience-account-tabs');
-  await tabs.getByText('Limits').click();
-  files.push(await shoot(editor, images, 'account-limits', theme));
-  await tabs.getByText('Queue').click();
-  files.push(await shoot(editor, images, 'account-queue', theme));
-  await chooseSharedQueue(editor, databaseUrl);
-  files.push(await shoot(editor, images, 'account-shared', theme));
-  await editor.cancel();
-  return files;
-}
-
 /** Fills in the tab of the queue, and tests the database. */
 async function chooseSharedQueue({ page }, databaseUrl) {
   await page.locator('#node-config-input-queue').selectOption('shared');
@@ -142,27 +74,6 @@ async function withDatabase(shootAll) {
     await server.stop();
   }
 }
-
-/** Deploys a flow, shoots its forms, and returns the written files. */
-export function formPictures(nodeRed, browser, images) {
-  return withDatabase((databaseUrl) => shootForms(nodeRed, browser, images, databaseUrl));
-}
-
-async function shootForms(nodeRed, browser, images, databaseUrl) {
-  await nodeRed.deploy(flows);
-  const editor = await Editor.open(browser, nodeRed, { width: 1400, height: 900 });
-  await editor.nodeOnCanvas(builder).waitFor();
-  const files = [];
-  for (const theme of ['light', 'dark']) {
-    await editor.setTheme(theme);
-    files.push(...(await builderPictures(editor, images, theme)));
-    files.push(...(await outPictures(editor, images, theme)));
-    files.push(...(await accountPictures(editor, images, theme, databaseUrl)));
-  }
-  return files;
-}
-
-// ── For the help ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Converts to WebP in the browser: a third of the bytes, since every user downloads these pictures. */
 export async function asWebp(page, png) {
@@ -219,7 +130,7 @@ async function requireJapaneseGlyphs(page) {
   }
 }
 
-/** Small pictures for the help in the editor's sidebar, in each language. Node-RED serves them from `resources`. */
+/** Shoots every form in each language. Node-RED serves the pictures from `resources`. */
 export function helpPictures(nodeRed, browser, resources) {
   return withDatabase((databaseUrl) => shootHelp(nodeRed, browser, resources, databaseUrl));
 }
