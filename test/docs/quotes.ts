@@ -1,4 +1,4 @@
-// What docs/troubleshooting.md quotes: the first cells of its tables, which are texts, codes or statuses.
+// What docs/troubleshooting.md and docs/internals/messages.md quote: the first cells of its tables, which are texts, codes or statuses.
 
 export interface Quote {
   /** A `code` is that of a rejected entry, spelt as in `msg.audience`. */

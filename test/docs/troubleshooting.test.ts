@@ -1,4 +1,5 @@
-// docs/troubleshooting.md against the sentences that a user may see: each is there, and nothing is there that is not.
+// docs/troubleshooting.md and docs/internals/messages.md against the sentences that a user may see: each is there, and
+// nothing is there that is not.
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -6,9 +7,11 @@ import { fits, quotedIn, type Quote } from './quotes';
 import { logSentences, serviceCodes, wordSentences } from './sentences';
 
 const root = path.join(__dirname, '..', '..');
-const page = readFileSync(path.join(root, 'docs', 'troubleshooting.md'), 'utf8');
+const page = ['troubleshooting.md', 'internals/messages.md']
+  .map((file) => readFileSync(path.join(root, 'docs', file), 'utf8'))
+  .join('\n');
 
-describe('docs/troubleshooting.md', () => {
+describe('docs/troubleshooting.md and docs/internals/messages.md', () => {
   const quotes = quotedIn(page);
   const words = wordSentences(path.join(root, 'nodes'));
   const logged = logSentences(path.join(root, 'src'));
