@@ -13,8 +13,8 @@ const under = (folder: string, end: RegExp): string[] =>
     .map((file) => path.join(folder, file));
 
 describe('texts that say what the code does', () => {
-  it('docs/delivery.md says how many rows a page has', () => {
-    const [, rows] = /in order, ([\d,]+) at a time/.exec(read('docs/delivery.md'))!;
+  it('docs/internals/delivery.md says how many rows a page has', () => {
+    const [, rows] = /in order, ([\d,]+) at a time/.exec(read('docs/internals/delivery.md'))!;
     assert.equal(Number(rows!.replace(',', '')), defaultPageRows);
   });
 
