@@ -69,7 +69,7 @@ export class Reporter {
         return;
       case 'queued':
         if (end.reason === 'tooManyOpen') this.status.tell('queuedOnly');
-        this.tell(delivery, this.ending(delivery, { ...end.summary, status: 'queued' }, []));
+        this.tell(delivery, this.ending(delivery, { status: 'queued', ...end.summary }, []));
         return;
       case 'parked':
         // Nothing leaves a node that closes, but what was refused before it was queued must not vanish.
@@ -126,7 +126,7 @@ export class Reporter {
       yield;
     }
     const succeeded = summary.accepted + summary.superseded + summary.expired > 0;
-    return yield* this.ending(delivery, succeeded ? { ...summary, status: 'accepted' } : null, rejected);
+    return yield* this.ending(delivery, succeeded ? { status: 'accepted', ...summary } : null, rejected);
   }
 
   private *showing(
