@@ -17,14 +17,10 @@ const images = path.join(root, 'docs', 'images');
 /** Node-RED serves a package's `resources` folder to the editor. */
 const resources = path.join(root, 'resources');
 
-/** Posts events of a few visitors, so that the picture shows statuses. */
-async function postSomeEvents(nodeRed) {
-  for (let number = 1; number <= 20; number += 1) {
-    const user = `1ba98a6c-d1a5-49ef-ad1c-${String(number).padStart(12, '0')}`;
-    for (const event of number % 4 === 0 ? ['viewed', 'bought'] : ['viewed']) {
-      await nodeRed.post('events', { user, idType: 'idfa', product: 'kitchen', event });
-    }
-  }
+/** Presses the button of a few visitors, so that the picture shows statuses. */
+async function viewSomeTimes(nodeRed, { id }) {
+  for (let number = 1; number <= 20; number += 1)
+    await nodeRed.inject(id, { user: String(5_000_000_000 + number), event: 'viewed' });
 }
 
 async function quickStartPicture(nodeRed, browser) {
@@ -33,7 +29,10 @@ async function quickStartPicture(nodeRed, browser) {
   await nodeRed.deploy(flow);
   const { page } = await openEditor(browser, nodeRed.url, { width: 1400, height: 560 });
   const comms = await nodeRed.comms();
-  await postSomeEvents(nodeRed);
+  await viewSomeTimes(
+    nodeRed,
+    flow.find(({ type }) => type === 'inject'),
+  );
   await until(
     () => comms.on(`status/${out.id}`).length > 0,
     10_000,

@@ -107,22 +107,14 @@ async function prepare() {
 }
 
 function greeting(port) {
-  const origin = `http://${host}:${port}`;
-  const event = {
-    user: '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13',
-    idType: 'idfa',
-    product: 'kitchen',
-    event: 'viewed',
-  };
   return `
-Node-RED is running, with the quick-start flow and a sandbox instead of the service.
+Node-RED is running, with the quick start and a sandbox instead of the service.
 
-  The editor        ${origin}/
-  Post an event     curl -X POST ${origin}/events -H 'Content-Type: application/json' \\
-                      -d '${JSON.stringify(event)}'
-  Show members      curl '${origin}/instant-audience/sandbox/members?segment=10001'
+  Open      http://${host}:${port}/
+  Press     "viewed" adds a user to segment 10001, "bought" removes the user at once
+  Look      the tab Audience in the sidebar lists the members of the segment
 
-Post the event again with "bought" for "viewed" to remove the user at once. Ctrl-C stops.
+Ctrl-C stops.
 `;
 }
 

@@ -91,8 +91,8 @@ export class Editor {
 
   // ── The canvas ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Drags a node from the palette to a place of the canvas, inside a group or not, and gives its id. */
-  async drag(type: string, x: number, y: number, inside: 'group' | null = null): Promise<string> {
+  /** Drags a node from the palette to a place of the canvas, onto a group or a wire, and gives its id. */
+  async drag(type: string, x: number, y: number, onto: 'group' | 'wire' | null = null): Promise<string> {
     const { page } = this;
     const before = await this.ids();
     const entry = page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`);
@@ -103,7 +103,8 @@ export class Editor {
     await page.mouse.down();
     await page.mouse.move(from.x + 20, from.y + 5);
     await page.mouse.move(chart.x + x, chart.y + y, { steps: 5 });
-    if (inside === 'group') await page.locator('.red-ui-flow-group-hovered').waitFor({ state: 'attached' });
+    const mark = onto === 'group' ? '.red-ui-flow-group-hovered' : '.red-ui-flow-link-splice';
+    if (onto !== null) await page.locator(mark).waitFor({ state: 'attached' });
     await page.mouse.up();
     let id: string | undefined;
     await until(

@@ -1,137 +1,148 @@
-// The first accepted user, from two core nodes of Node-RED, for a person who has read nothing.
+// The first accepted user, from an empty canvas and from the quick start, for a person who has read nothing. Each drag, wire,
+// button, form and press is a step; nothing is typed but the payload of the inject node.
 import { strict as assert } from 'node:assert';
-import { picture } from '../support/browser';
-import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { editorSuite, type Editor } from './editor';
+import { picture, type Pages } from '../support/browser';
+import { nodeRedVersion, until, type NodeRed } from '../support/node-red';
+import { readExample } from '../examples/support';
+import { openTab } from './sidebar-flows';
+import { Editor, editorSuite } from './editor';
 
-const user = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
-const place = { z: 'tab', wires: [[]] };
-const flows: FlowNode[] = [
-  { id: 'tab', type: 'tab', label: 'try' },
-  {
-    ...place,
-    id: 'event',
-    type: 'inject',
-    name: 'event',
-    props: [{ p: 'payload' }],
-    payload: JSON.stringify({ user }),
-    payloadType: 'json',
-    repeat: '',
-    crontab: '',
-    once: false,
-    onceDelay: 0.1,
-    topic: '',
-    x: 120,
-    y: 100,
-  },
-  { ...place, id: 'debug', type: 'debug', name: 'result', active: true, complete: 'true', x: 760, y: 80 },
-];
+const user = '12345678900987654321';
 
 describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
   const suite = editorSuite();
   let nodeRed: NodeRed;
+  let browser: Pages;
   let editor: Editor;
-  let builder: string;
-  let out: string;
-  const steps: string[] = [];
-  const did = (step: string): void => void steps.push(step);
+  let steps: string[];
 
+  beforeEach(() => {
+    steps = [];
+  });
   before(async function () {
-    ({ nodeRed, editor } = await suite.open(this, { flows }));
-    await editor.page.locator('.red-ui-flow-node-label', { hasText: 'event' }).waitFor();
+    const tab = { id: 'tab', type: 'tab', label: 'try' };
+    // Wide enough for the value of a message on one line.
+    ({ nodeRed, browser, editor } = await suite.open(this, {
+      flows: [tab],
+      size: { width: 1500, height: 900 },
+    }));
   });
-  after(() => console.log(`      ${steps.length} steps: ${steps.join(', ')}`));
 
-  it('drags the nodes in and wires them', async () => {
-    builder = await editor.drag('xandr-segment-builder', 320, 100);
-    did('drags the builder');
-    out = await editor.drag('xandr-instant-audience-out', 560, 100);
-    did('drags the out node');
+  const did = (step: string): void => void steps.push(step);
+  const members = async (): Promise<string[]> => {
+    const segments = await nodeRed.json('instant-audience/sandbox/members?segment=10001');
+    return segments.flatMap((segment: any) => segment.members.map((member: any) => member.user_id));
+  };
+  const debugMessage = () => editor.page.locator('.red-ui-debug-msg').last();
+  const press = (id: string): Promise<void> =>
+    editor.nodeOnCanvas(id).locator('.red-ui-flow-node-button-button').first().click();
+  const finish = (most: number): void => {
+    console.log(`      ${steps.length} steps: ${steps.join(', ')}`);
+    assert.ok(steps.length <= most, `${steps.length} steps instead of ${most}`);
+  };
+
+  it('sees an accepted user after 13 steps from an empty canvas', async () => {
+    const { page } = editor;
+    const inject = await editor.drag('inject', 120, 200);
+    did('drag inject');
+    const debug = await editor.drag('debug', 820, 200);
+    did('drag debug');
+    await editor.wire(inject, 0, debug);
+    did('wire');
+    const builder = await editor.drag('xandr-segment-builder', 340, 200, 'wire');
+    did('drag segment builder onto the wire');
+    const out = await editor.drag('xandr-instant-audience-out', 580, 200, 'wire');
+    did('drag instant audience out onto the wire');
     for (const [from, to] of [
-      ['event', builder],
+      [inject, builder],
       [builder, out],
-      [out, 'debug'],
+      [out, debug],
+    ] as const)
+      assert.ok(((await editor.saved(from)).wires as string[][])[0]!.includes(to), `${from} leads to ${to}`);
+    assert.deepEqual(await editor.complaints(), []);
+
+    await openCoreForm(inject);
+    did('open inject');
+    const payload = JSON.stringify({ user, segment: 10001 });
+    await page.evaluate(setPayloadInPage, payload);
+    await closeCoreForm();
+    did('Done');
+    await openCoreForm(debug);
+    did('open debug');
+    await page.evaluate("$('#node-input-typed-complete').typedInput('type', 'full')");
+    await closeCoreForm();
+    did('Done');
+    await editor.deploy();
+    did('deploy');
+    await press(inject);
+    did('press');
+    for (const [step, what] of [
+      ['unfold the message', debugMessage().locator('.red-ui-debug-msg-object-header').first()],
+      [
+        'unfold audience',
+        debugMessage()
+          .locator('.red-ui-debug-msg-object-entry', { hasText: /^\W*audience/ })
+          .first(),
+      ],
     ] as const) {
-      await editor.wire(from, 0, to);
-      did('draws a wire');
+      await what.click();
+      did(step);
     }
-    assert.equal(await editor.labelOf(builder), 'segment builder');
+    await debugMessage().getByText('"accepted"').waitFor();
+    await picture(page, `new-user-${nodeRedVersion}`);
+    assert.deepEqual(await members(), [user]);
+    finish(13);
   });
 
-  it('sees the remaining steps in the red triangles', async () => {
-    const complaints = (await editor.complaints()).join('\n');
-    assert.match(complaints, /segment-builder: User id: enter a property.*Segment 1: enter the segment/);
-    assert.match(
-      complaints,
-      /out: Account: choose one, or add one; the sandbox works with nothing filled in/,
+  it('sees a user accepted and removed after 4 steps from the import of the quick start', async () => {
+    await nodeRed.deploy([{ id: 'tab', type: 'tab', label: 'try' }]);
+    editor = await Editor.open(browser, nodeRed, { width: 1500, height: 900 });
+    const { page } = editor;
+    await page.evaluate(
+      (nodes) => (globalThis as any).RED.view.importNodes(nodes),
+      readExample('quick start'),
     );
-  });
-
-  it('adds a sandbox account from the builder and tests it, and the out node uses it too', async () => {
-    const { page } = editor;
-    await editor.edit(builder);
-    did('opens the builder');
-    await page.locator('#node-input-btn-account-add').click();
-    did('adds an account');
-    await page.locator('.instant-audience-account:visible').waitFor();
-    await editor.formOpened();
-    await page.getByRole('button', { name: 'Test connection' }).click();
-    did('tests the connection');
-    const result = page.locator('#instant-audience-test-result');
-    await result.filter({ hasText: /^\s*Works/ }).waitFor();
-    assert.equal(await result.getAttribute('data-level'), 'good');
-    await editor.done();
-    did('leaves the account as it is');
-    assert.equal(await page.locator('#node-input-account option:checked').innerText(), 'sandbox');
-    await until(async () => Boolean((await editor.saved(out)).account), 5000, 'the account in the out node');
-  });
-
-  it('fills in the builder: the user id, the kind of id, and a segment found by its name', async () => {
-    const { page } = editor;
-    await editor.field('User id').fill('payload.user');
-    did('types the user id');
-    await editor.field('ID type').selectOption('idfa');
-    did('chooses the kind of id');
-    await page.locator('#instant-audience-example', { hasText: '1ba98a6c-' }).waitFor();
-    await page.getByRole('button', { name: 'Search the member' }).click();
-    did('searches the segments');
-    await page.getByRole('combobox', { name: 'Name, code or id' }).fill('kitchen viewed');
-    await page.getByRole('option', { name: /^Kitchen: viewed a product/, selected: true }).waitFor();
-    await page.keyboard.press('Enter');
-    did('picks one');
-    assert.equal(await editor.field('Segment').inputValue(), '10001');
-    await editor.openTab('Preview');
-    await page
-      .locator('#instant-audience-preview-says', { hasText: 'This would be sent. Users: 1, segments: 1' })
-      .waitFor();
-    const request = JSON.parse(await page.locator('#instant-audience-preview-json').innerText());
-    assert.deepEqual(request, {
-      rt_segment: [{ user_id: user, domain: 'idfa', seg_block: [{ seg_id: 10001, expiration: 43200 }] }],
-    });
-    await picture(page, `new-user-builder-${nodeRedVersion}`);
-    await editor.done();
-    did('done');
-    assert.equal(await editor.labelOf(builder), 'Kitchen: viewed a product · 30 d');
-  });
-
-  it('deploys without a complaint', async () => {
+    await page.locator('#red-ui-workspace-tabs').getByText('quick start').click();
+    const [viewed, bought] = readExample('quick start').filter(({ type }) => type === 'inject');
     assert.deepEqual(await editor.complaints(), []);
     await editor.deploy();
-    did('deploys');
-    await nodeRed.logged(/Started (modified )?(flows|nodes)[\s\S]*Started (modified )?(flows|nodes)/);
+    did('deploy');
+    await press(viewed!.id);
+    did('press viewed');
+    await debugMessage().getByText('"accepted"').waitFor();
+    await until(async () => (await members()).includes(user), 10_000, 'the viewer');
+    await openTab(page);
+    did('open the tab Audience');
+    await page
+      .locator('.instant-audience-tab')
+      .getByText(/^10001 · /)
+      .first()
+      .waitFor({ state: 'attached' });
+    await picture(page, `quick-start-${nodeRedVersion}`);
+    await press(bought!.id);
+    did('press bought');
+    await until(async () => !(await members()).includes(user), 10_000, 'the buyer out');
+    finish(4);
   });
 
-  it('sends an event with the inject button, and sees it accepted', async () => {
-    const comms = await nodeRed.comms();
-    await editor.nodeOnCanvas('event').locator('.red-ui-flow-node-button-button').first().click();
-    did('clicks inject');
-    await until(() => comms.on('debug').length > 0, 10_000, 'a debug message');
-    comms.close();
-    assert.equal(JSON.parse(comms.on('debug')[0].msg).audience.status, 'accepted');
-    const segments = await nodeRed.json('instant-audience/sandbox/members?segment=10001');
-    assert.equal(segments[0].members[0].user_id, user);
-    await picture(editor.page, `new-user-done-${nodeRedVersion}`);
-    editor.assertNoErrors();
-  });
+  /** A form that is not ours. */
+  async function openCoreForm(id: string): Promise<void> {
+    await editor.page.evaluate(`RED.view.select('${id}'); RED.view.focus()`);
+    await editor.page.keyboard.press('Enter');
+    await editor.page.locator('#node-dialog-ok:visible').waitFor();
+  }
+
+  async function closeCoreForm(): Promise<void> {
+    await editor.page.locator('#node-dialog-ok:visible').click();
+    await editor.page.locator('.red-ui-tray').waitFor({ state: 'detached' });
+  }
 });
+
+/** As choosing JSON and typing it does. */
+function setPayloadInPage(payload: string): void {
+  const { $ } = globalThis as any;
+  const field = $('.node-input-prop-property-value').first();
+  field.typedInput('type', 'json');
+  field.typedInput('value', payload);
+}

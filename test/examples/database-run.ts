@@ -65,7 +65,7 @@ export function databaseToAudience(kind: Kind): void {
     const flow = readExample(kind.example);
     setVariable(flow, 'DATABASE_URL', own.url);
     // A page that fails is read again sooner than a person would have it.
-    nodeOf(flow, 'delay', 'again after 5 s').timeout = '1';
+    nodeOf(flow, 'delay', 'again after 2 s').timeout = '1';
     const connection = await kind.connect(own.url);
     ends(connection.end);
     return { flow, connection, url: own.url };

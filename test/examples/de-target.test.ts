@@ -1,9 +1,9 @@
-// “de-target buyers”, fed by an HTTP client: a buyer is removed at once, while viewers are still queued.
+// “de-target buyers”, fed by its buttons: a buyer is removed at once, while viewers are still queued.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { cleanUps } from '../support/clean-up';
 import { until } from '../support/node-red';
-import { count, debugs, device, ExampleSite, nodeOf, readExample, report, settled } from './support';
+import { count, debugs, device, ExampleSite, feeder, nodeOf, readExample, report, settled } from './support';
 
 const viewers = 5_000;
 const buyers = 25;
@@ -13,10 +13,11 @@ describe('de-target buyers', function () {
   this.timeout(60_000);
   const ends = cleanUps();
   const flow = readExample('de-target buyers');
+  const feed = feeder(nodeOf(flow, 'xandr-segment-builder', 'viewers join'));
   let site: ExampleSite;
 
   before(async () => {
-    site = await ExampleSite.start(flow);
+    site = await ExampleSite.start([...flow, feed]);
     ends(() => site.close());
   });
 
@@ -24,10 +25,11 @@ describe('de-target buyers', function () {
     const startedMs = performance.now();
     const comms = await site.running.comms();
     const users = Array.from({ length: viewers }, (_, n) => ({ user: device(n), idType: 'idfa' }));
-    assert.equal((await site.running.post('views', users)).status, 202);
+    await site.press(feed, users);
     // The last of the viewers: their own views are far back in the queue.
     const bought = users.slice(-buyers);
-    for (const buyer of bought) assert.equal((await site.running.post('purchases', buyer)).status, 202);
+    const button = nodeOf(flow, 'inject', 'try: the last of them buys');
+    for (const buyer of bought) await site.press(button, buyer);
     await until(
       () => debugs(comms, 'left after').length === buyers,
       waitMs,
@@ -43,7 +45,7 @@ describe('de-target buyers', function () {
     comms.close();
     report(
       'de-target buyers',
-      'HTTP requests',
+      'its buttons',
       `${count(viewers, 'views')}, ${count(buyers, 'purchases')}`,
       `${count(expected.length, 'memberships as expected')}, the slowest buyer out after ${slowest} ms with ${meanwhile} viewers in`,
       startedMs,

@@ -1,4 +1,4 @@
-// “rejected to file and back”, fed by an HTTP client: what is wrong is in the file, and after a correction delivered.
+// “rejected to file and back”, fed by a button: what is wrong is in the file, and after a correction delivered.
 import { strict as assert } from 'node:assert';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -31,7 +31,7 @@ describe('rejected to file and back', function () {
     const startedMs = performance.now();
     const all = Array.from({ length: entries }, (_, n) => entryOf(n));
     for (let from = 0; from < entries; from += 100)
-      assert.equal((await site.running.post('entries', all.slice(from, from + 100))).status, 202);
+      await site.press(nodeOf(flow, 'inject', 'try: two of three are wrong'), all.slice(from, from + 100));
     const line = (n: number): string => `10001 ${device(n)}`;
     const numbers = all.map((_, n) => n);
     await settled(() => site.sandboxState(), numbers.filter((n) => n % wrongEvery !== 0).map(line), waitMs);
@@ -65,7 +65,7 @@ describe('rejected to file and back', function () {
     );
     report(
       'rejected to file and back',
-      'HTTP requests, and the corrected file',
+      'a button, and the corrected file',
       `${count(entries, 'entries')}, ${wrong} of them wrong`,
       `${count(entries - 1, 'memberships as expected')}, 1 still in the file`,
       startedMs,

@@ -1,4 +1,4 @@
-// “scores to values”, fed by an HTTP client: the value is the band of the last score, and low scores are out.
+// “scores to values”, fed by a button: the value is the band of the last score, and low scores are out.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { cleanUps } from '../support/clean-up';
@@ -30,7 +30,7 @@ describe('scores to values', function () {
   });
 
   const post = async (user: string, score: unknown): Promise<void> => {
-    assert.equal((await site.running.post('scores', { user, idType: 'idfa', score })).status, 202);
+    await site.press(nodeOf(flow, 'inject', 'try: 0.87'), { user, idType: 'idfa', score });
   };
 
   it('keeps the band of each user’s last score in one segment, without low scores', async () => {
@@ -48,7 +48,7 @@ describe('scores to values', function () {
     assert.deepEqual([...bands].sort(), [10, 2, 3, 4, 5, 6, 7, 8, 9]);
     report(
       'scores to values',
-      'HTTP requests',
+      'a button',
       count(numbers.flatMap(scoresOf).length, 'scores'),
       `${count(state.length, 'memberships')} with ${bands.size} values as expected`,
       startedMs,

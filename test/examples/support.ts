@@ -51,6 +51,11 @@ export function useSandboxAt(account: FlowNode, url: string, limits: Record<stri
   });
 }
 
+/** A button before a node of the example, for payloads of the test. */
+export function feeder({ id, z }: FlowNode): FlowNode {
+  return { id: 'feeder', type: 'inject', z, props: [{ p: 'payload' }], x: 0, y: 0, wires: [[id]] };
+}
+
 export interface SiteOptions {
   /** Palette nodes and modules of functions that the example names; linked from this repository. */
   readonly modules?: readonly string[];
@@ -129,9 +134,9 @@ export class ExampleSite {
     }
   }
 
-  /** Presses the button of an inject node. */
-  async press(button: FlowNode): Promise<void> {
-    await this.running.text(`inject/${button.id}`, { method: 'POST' });
+  /** Presses the button of an inject node, which sends its own payload or another one. */
+  async press(button: FlowNode, payload?: unknown): Promise<void> {
+    await this.running.inject(button.id, payload);
   }
 
   /** All memberships of the sandbox inside this Node-RED. */

@@ -1,10 +1,10 @@
-// “what became of it”, fed by an HTTP client: the report adds up, and the findings name entries without effect.
+// “what became of it”, fed by a button: the report adds up, and the findings name entries without effect.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUps } from '../support/clean-up';
 import { until, type CommsLog, type FlowNode } from '../support/node-red';
-import { count, debugs, device, ExampleSite, nodeOf, readExample, report, settled } from './support';
+import { count, debugs, device, ExampleSite, feeder, nodeOf, readExample, report, settled } from './support';
 
 const viewers = 900;
 const unknown = 100;
@@ -14,6 +14,7 @@ describe('what became of it', function () {
   this.timeout(60_000);
   const ends = cleanUps();
   const flow = readExample('what became of it');
+  const feed = feeder(nodeOf(flow, 'xandr-segment-builder'));
   let site: ExampleSite;
   let comms: CommsLog;
 
@@ -21,7 +22,7 @@ describe('what became of it', function () {
     // A report is of the last full hour and what there is of this one: the change of an hour would split it.
     const leftMs = 3_600_000 - (Date.now() % 3_600_000);
     if (leftMs < 20_000) await sleep(leftMs + 100);
-    site = await ExampleSite.start([...flow, tap(flow)]);
+    site = await ExampleSite.start([...flow, tap(flow), feed]);
     ends(() => site.close());
     comms = await site.running.comms();
     ends(() => {
@@ -35,7 +36,7 @@ describe('what became of it', function () {
     const known = Array.from({ length: viewers }, (_, n) => device(n));
     const nobody = Array.from({ length: unknown }, (_, n) => device(n).replace(/^\w{8}/, 'ffffffff'));
     const body = [...known, ...nobody].map((user) => ({ user, idType: 'idfa' }));
-    assert.equal((await site.running.post('viewers', body)).status, 202);
+    await site.press(feed, body);
     const state = await settled(
       () => site.sandboxState(),
       known.map((user) => `10001 ${user}`),
@@ -65,7 +66,7 @@ describe('what became of it', function () {
     ]);
     report(
       'what became of it',
-      'an HTTP request',
+      'a button',
       count(viewers + unknown, 'viewers'),
       `${count(state.length, 'memberships')} as expected, ${count(2 * viewers + 3 * unknown, 'pairs')} without effect reported`,
       startedMs,

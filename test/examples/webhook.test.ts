@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { cleanUps } from '../support/clean-up';
-import { until, type FlowNode } from '../support/node-red';
+import { until, type CommsLog, type FlowNode } from '../support/node-red';
 import {
   count,
   debugs,
@@ -53,9 +53,9 @@ describe('webhook to audience', function () {
     const expected = heldAfter(users.flat());
     await settled(() => site.sandboxState(), expected, waitMs);
     await until(
-      () => acceptedIn(debugs(comms, 'accepted')) === users.flat().length,
+      () => acceptedIn(acceptedOf(comms)) === users.flat().length,
       waitMs,
-      () => `each event accepted once instead of ${acceptedIn(debugs(comms, 'accepted'))}`,
+      () => `each event accepted once instead of ${acceptedIn(acceptedOf(comms))}`,
     );
     comms.close();
     report(
@@ -147,6 +147,10 @@ function heldAfter(events: readonly Event[]): string[] {
   for (const { user, action, segments } of events)
     for (const segment of segments) held.set(`${segment} ${user}`, action === 'add');
   return [...held].filter(([, isIn]) => isIn).map(([line]) => line);
+}
+
+function acceptedOf(comms: CommsLog): any[] {
+  return debugs(comms, 'result').filter(({ status }) => status === 'accepted');
 }
 
 function acceptedIn(said: readonly { accepted: number; superseded: number }[]): number {

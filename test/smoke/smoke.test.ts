@@ -2,7 +2,7 @@
 // admitted, and the newest.
 import { strict as assert } from 'node:assert';
 import semver from 'semver';
-import { readExample } from '../examples/support';
+import { nodeOf, readExample } from '../examples/support';
 import { nodeJs } from '../support/node-js';
 import { NodeRed, until } from '../support/node-red';
 
@@ -26,10 +26,11 @@ for (const { version, node } of pairs) {
     it('imports the quick start, accepts an event, and has its user in the sandbox', async () => {
       const running = nodeRed!;
       assert.equal(semver.major((await running.json('diagnostics')).nodejs.version), node);
-      await running.deploy(readExample('quick start'));
-      const user = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
-      const event = { user, idType: 'idfa', product: 'kitchen', event: 'viewed' };
-      assert.deepEqual(await running.post('events', event), { status: 202, body: { taken: true } });
+      const flow = readExample('quick start');
+      await running.deploy(flow);
+      const viewed = nodeOf(flow, 'inject', 'viewed');
+      const { user } = JSON.parse(viewed.payload as string) as { user: string };
+      await running.inject(viewed.id);
       const members = async (): Promise<string[]> => {
         const segments: { members: { user_id: string }[] }[] = await running.json(
           'instant-audience/sandbox/members?segment=10001',

@@ -194,6 +194,15 @@ export class NodeRed {
     return { status: response.status, body: text === '' ? null : parsed(text) };
   }
 
+  /** Presses the button of an inject node, which sends its own payload or another one. */
+  async inject(id: string, payload?: unknown): Promise<void> {
+    const props = [{ p: 'payload', v: JSON.stringify(payload), vt: 'json' }];
+    const body = JSON.stringify({ __user_inject_props__: props });
+    const headers = { 'content-type': 'application/json' };
+    const init = payload === undefined ? { method: 'POST' } : { method: 'POST', headers, body };
+    await this.text(`inject/${id}`, init);
+  }
+
   /** Deploys; a node's `credentials` property is taken as the editor sends it. Resolves when flows have started. */
   async deploy(flows: readonly FlowNode[], type: 'full' | 'nodes' | 'flows' = 'full'): Promise<void> {
     const headers = { 'Node-RED-API-Version': 'v2', 'Node-RED-Deployment-Type': type };
