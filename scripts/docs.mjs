@@ -67,7 +67,8 @@ class Site {
     if (/^[a-z]+:/i.test(href)) return href;
     const [pathPart, anchor] = href.split('#');
     const file = pathPart === '' ? from.file : path.join(path.dirname(from.file), decodeURI(pathPart));
-    if (!existsSync(path.join(root, file))) this.problems.push(`${from.file}: ${href}: there is no ${file}`);
+    const exists = existsSync(path.join(root, file));
+    if (!exists) this.problems.push(`${from.file}: ${href}: there is no ${file}`);
     const found = this.files.get(file);
     if (anchor !== undefined && found?.ids.has(anchor) !== true)
       this.problems.push(`${from.file}: ${href}: ${file} has no heading for #${anchor}`);
@@ -78,7 +79,7 @@ class Site {
     if (file.startsWith('resources/')) return path.relative('resources/docs', file);
     if (!file.startsWith('docs/images/'))
       return `${this.repository}/blob/main/${file}${anchor ? `#${anchor}` : ''}`;
-    this.images.add(file);
+    if (exists) this.images.add(file);
     return file.slice('docs/'.length);
   }
 
