@@ -174,7 +174,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     const docs = example.getByRole('link', { name: 'What to do' });
     assert.match(
       (await docs.getAttribute('href')) ?? '',
-      /docs\/troubleshooting\.md#codes-of-rejected-entries$/,
+      /docs\/troubleshooting\.html#codes-of-rejected-entries$/,
     );
     await page.evaluate("RED.workspaces.show('other')");
     await example.getByRole('button', { name: 'Show its node' }).click();

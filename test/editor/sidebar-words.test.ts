@@ -83,9 +83,11 @@ describe('the words of the tab Audience', () => {
     }
   });
 
-  it('name every figure and chart', () => {
+  it('name every figure, chart and item of the menu', () => {
     const figures = 'inFlight drain accepted superseded expired rejected invalid';
     for (const figure of figures.split(' ')) assert.ok(lookUp(wordsIn('en-US'), `figure.${figure}`), figure);
+    for (const item of ['flush', 'retry', 'export'])
+      for (const key of [`button.${item}`, `tip.${item}`]) assert.ok(lookUp(wordsIn('en-US'), key), key);
     for (const figure of ['pending', 'rate', 'oldest', 'rejected'])
       assert.ok(lookUp(wordsIn('en-US'), `line.${figure}`), figure);
     for (const chart of ['rate', 'queue', 'latency']) assert.ok(lookUp(wordsIn('en-US'), `chart.${chart}`));

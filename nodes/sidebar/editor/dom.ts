@@ -122,6 +122,7 @@ export class Foldable {
   constructor(
     name: string,
     { more = [], level = 'h3' }: { more?: readonly Child[]; level?: 'h3' | 'h4' } = {},
+    private readonly onOpen: () => void = () => undefined,
   ) {
     this.name = make('span', { class: 'instant-audience-name' }, name);
     const id = `instant-audience-part-${(Foldable.count += 1)}`;
@@ -146,5 +147,6 @@ export class Foldable {
   open(open: boolean): void {
     this.body.hidden = !open;
     this.head.setAttribute('aria-expanded', String(open));
+    if (open) this.onOpen();
   }
 }

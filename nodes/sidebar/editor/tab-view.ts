@@ -55,8 +55,7 @@ export class TabView {
       // Moving an element takes the focus away, so only one that is elsewhere is.
       if (this.queues.children[at] !== card.fold.root)
         this.queues.insertBefore(card.fold.root, this.queues.children[at] ?? null);
-      card.show(queue, atMs);
-      card.sandbox.show(queue.environment === 'sandbox' ? sandbox : null);
+      card.show(queue, sandbox, atMs);
     });
     if (queues.length > 0) this.isFirst = false;
     const unused = idle.filter(({ problem }) => problem === null).map(({ name }) => name);

@@ -21,7 +21,7 @@ const figures: Readonly<Record<string, (queue: ShownQueue) => string>> = {
 };
 
 export class Details {
-  private readonly fold = new Foldable(word('part.details'), { level: 'h4' });
+  private readonly fold = new Foldable(word('part.details'), { level: 'h4' }, () => this.showOpen());
   readonly root = this.fold.root;
   private readonly figures = new Map<(queue: ShownQueue) => string, HTMLElement>();
   private readonly errors = new Listed(word('part.errors'));
@@ -55,6 +55,12 @@ export class Details {
 
   show(queue: ShownQueue): void {
     this.queue = queue;
+    if (this.fold.isOpen) this.showOpen();
+  }
+
+  private showOpen(): void {
+    const { queue } = this;
+    if (queue === null) return;
     for (const [figure, element] of this.figures) setText(element, figure(queue));
     this.errors.show(queue.errors, ({ text, times, atMs }) => {
       const said = times > 1 ? `${text} (×${number(times)})` : text;

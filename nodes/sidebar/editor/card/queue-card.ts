@@ -1,6 +1,6 @@
 // Card of one queue in the tab: problems first, then one line of figures; opened, also buttons, charts and details.
 import type { SharedView } from '../../../../src/delivery/index';
-import type { ShownQueue } from '../../overview';
+import type { ShownQueue, ShownSegment } from '../../overview';
 import { call, tell } from '../calls';
 import { nodeLink, nodesOf } from '../canvas';
 import { button, Foldable, Listed, make, mayAct, setAttribute, setShown, setText, showText } from '../dom';
@@ -32,9 +32,9 @@ export class QueueCard {
     make('i', { class: 'fa fa-circle', 'aria-hidden': 'true' }),
     this.stateWords,
   );
-  readonly fold = new Foldable('', { more: [this.state] });
+  readonly fold = new Foldable('', { more: [this.state] }, () => this.showBody());
   readonly charts = new Charts();
-  readonly sandbox = new SandboxMembers();
+  private readonly sandbox = new SandboxMembers();
   private readonly problems = new Problems();
   private readonly figures = new Map<string, HTMLElement>();
   private readonly nodes = new Listed(word('part.nodes'));
@@ -44,6 +44,7 @@ export class QueueCard {
   private readonly pause = button(word('button.pause'), () => void this.act('pause'));
   private readonly resume = button(word('button.resume'), () => void this.act('resume'));
   private queue: ShownQueue | null = null;
+  private segments: readonly ShownSegment[] | null = null;
 
   constructor() {
     this.fold.note.classList.add('instant-audience-badge');
@@ -76,8 +77,10 @@ export class QueueCard {
     return list;
   }
 
-  show(queue: ShownQueue, atMs: number): void {
+  /** @param segments of the sandbox; null if none runs */
+  show(queue: ShownQueue, segments: readonly ShownSegment[] | null, atMs: number): void {
     this.queue = queue;
+    this.segments = queue.environment === 'sandbox' ? segments : null;
     const name = nameOf(queue);
     setText(this.fold.name, name);
     setAttribute(this.fold.name, 'title', name);
@@ -91,10 +94,17 @@ export class QueueCard {
       setText(element, text);
       element.classList.toggle('instant-audience-trouble', isTrouble);
     }
+    this.charts.update(queue, atMs);
+    if (this.fold.isOpen) this.showBody();
+  }
+
+  private showBody(): void {
+    const { queue } = this;
+    if (queue === null) return;
     setShown(this.pause, queue.state.kind !== 'paused');
     setShown(this.resume, queue.state.kind === 'paused');
     showText(this.sharers, queue.shared === null ? null : sharersOf(queue.shared));
-    this.charts.update(queue, atMs);
+    this.sandbox.show(this.segments);
     this.rejected.show(queue);
     this.nodes.show(nodesOf(queue.accounts), ({ id, name: label }) =>
       make('li', {}, nodeLink(id, label) ?? label),
