@@ -111,7 +111,7 @@ async function writeCsv(to: string, rows: number, users: number): Promise<void> 
 
 async function assertWrongRowsSaid(comms: CommsLog): Promise<void> {
   const said = (): number =>
-    debugs(comms, 'not built').flatMap(({ rejected }) => rejected as unknown[]).length;
+    debugs(comms, 'problems').flatMap(({ rejected }) => rejected as unknown[]).length;
   await until(
     () => said() === wrong,
     5_000,

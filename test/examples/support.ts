@@ -45,7 +45,7 @@ export function useSandboxAt(account: FlowNode, url: string, limits: Record<stri
     environment: 'custom',
     authUrl: url,
     serviceUrl: url,
-    member: account.member === '' ? '1' : account.member,
+    member: account.member ?? '1',
     credentials: { username: 'jane', password: 'secret' },
     ...limits,
   });
