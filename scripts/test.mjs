@@ -76,6 +76,7 @@ const atATime = 5;
 const divided = { nodes: 3 };
 /** The longest parts, which begin first, so that none of them runs alone at the end. */
 const longest = [
+  'examples/alarm',
   'nodes 1',
   'nodes 2',
   'nodes 3',
