@@ -371,6 +371,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
         'the whole sentence in the debug sidebar',
       );
       await page.evaluate("RED.sidebar.show('instant-audience')");
+      await page.locator('.instant-audience-tab').getByRole('button', { name: 'Details' }).first().click();
       const figure = page.locator('.instant-audience-tab dt:text-is("Invalid") + dd').first();
       await until(async () => (await figure.textContent()) === '1', 15_000, 'one invalid in the tab');
     });

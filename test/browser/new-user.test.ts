@@ -1,5 +1,5 @@
 // The first accepted user, from an empty canvas and from the quick start, for a person who has read nothing. Each drag, wire,
-// form, Done, deploy and press is a step, and looks at the result are counted apart; nothing is typed but the payload of the
+// form, Done, deploy and press is a step, and a look at the result counts extra; nothing is typed but the payload of the
 // inject node.
 import { strict as assert } from 'node:assert';
 import { picture, type Pages } from '../support/browser';

@@ -171,7 +171,7 @@ describe('the words of the out node', () => {
 describe("the words of the account's runtime", () => {
   it('exist for every key that it names', () => {
     const account = wordsOf('account');
-    const files = ['account', 'admin', 'connection', 'database', 'settings'].map(
+    const files = ['account', 'forms/admin', 'connection/connection', 'connection/database', 'settings'].map(
       (file) => `account/${file}.ts`,
     );
     const keys = [...sources(...files).matchAll(/'(error|account)\.(\w+)'/g)];

@@ -83,7 +83,7 @@ describe('an account with its queue in a shared database', function () {
     const log = new PostgresLog({ url: databaseUrl, origin: sandbox.url, member: '7' });
     await log.open();
     try {
-      const { fencingToken: epoch } = await log.claim(other, true, null, 30_000);
+      const { fencingToken } = await log.claim(other, true, null, 30_000);
       await load([shared(), ...flow.nodes()], credentials(), flow);
       await until(() => flow.status === 'standby', `standby, not ${flow.status}`);
       assert.deepEqual([flow.shown.at(-1)!.fill, flow.shown.at(-1)!.shape], ['green', 'dot']);
@@ -93,7 +93,7 @@ describe('an account with its queue in a shared database', function () {
       flow.give({ payload: entry(3) });
       await until(() => shown()!.waiting === 1, 'one that waits');
       assert.equal(flow.status, 'standby');
-      await log.release(other, epoch);
+      await log.release(other, fencingToken);
       await flow.allEnded();
       assert.equal(flow.accepted.length, 1);
       await until(() => flow.status === 'ready', `ready, not ${flow.status}`);

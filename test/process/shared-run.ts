@@ -24,7 +24,7 @@ export interface SharedSites {
 export interface SharedState {
   readonly waiting: number;
   readonly sender: string | null;
-  readonly epoch: number;
+  readonly fencingToken: number;
 }
 
 /** `close()` it in the end, whatever happened. */
@@ -85,7 +85,7 @@ export class SharedRun {
     const client = await postgresAt(this.askedUrl);
     try {
       const { rows } = await client.query(`
-        SELECT total.waiting::int AS waiting, lease.epoch::int AS epoch,
+        SELECT total.waiting::int AS waiting, lease.fencing_token::int AS "fencingToken",
           CASE WHEN lease.expires_at > clock_timestamp() THEN lease.holder_name END AS sender
         FROM ${schema}.total, ${schema}.lease`);
       return rows[0] as SharedState;

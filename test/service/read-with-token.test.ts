@@ -62,8 +62,8 @@ describe('a read with a token', () => {
       retryAfterMs: 300_000,
       message: 'later',
     });
-    const passing = { kind: 'retriable', ambiguous: false, code: 'dns', message: 'later' };
-    assert.deepEqual(await readWithToken(source(wait('dns')).tokens, read), passing);
+    const retriable = { kind: 'retriable', ambiguous: false, code: 'dns', message: 'later' };
+    assert.deepEqual(await readWithToken(source(wait('dns')).tokens, read), retriable);
   });
 });
 

@@ -245,7 +245,7 @@ describe('TLS and proxies', () => {
       );
     });
 
-    it('that does not answer is a passing failure, and the message names the proxy', async () => {
+    it('that does not answer is a retriable failure, and the message names the proxy', async () => {
       const stopped = await listen(plainServer());
       await stopped.close();
       const serviceProxy = { uri: `http://127.0.0.1:${stopped.port}` };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { NoLogin } from '../../src/service/login/login-count';
 import type { AuthOutcome } from '../../src/service/reply/outcome';
-import { ann, HOUR, jo, MINUTE, passing, refusal, SECOND, ticks, World } from './token-world';
+import { ann, HOUR, jo, MINUTE, retriable, refusal, SECOND, ticks, World } from './token-world';
 
 describe('the logins of a token keeper', () => {
   it('delays the eleventh login in five minutes, with its own code', async () => {
@@ -41,9 +41,9 @@ describe('the logins of a token keeper', () => {
 
   it('counts a login whose reply was lost, but none that was refused or not sent', async () => {
     for (const [outcome, counted] of [
-      [passing(true), 1],
-      [passing(), 1],
-      [passing(false), 0],
+      [retriable(true), 1],
+      [retriable(), 1],
+      [retriable(false), 0],
       [refusal('NOAUTH'), 0],
       [{ kind: 'rateLimited', retryAfterMs: 1, message: 'x' }, 0],
     ] as const) {
@@ -166,7 +166,7 @@ describe('the logins of a token keeper', () => {
                 if (one.with === 'slow') world.trueMs += 45_000;
                 const given = world.give();
                 if (one.with === 'slow') world.trueMs += 45_000;
-                return one.with === 'lost' ? passing() : given;
+                return one.with === 'lost' ? retriable() : given;
               };
           }
           await world.keeper.token();

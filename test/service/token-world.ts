@@ -12,7 +12,7 @@ export const HOUR = 60 * MINUTE;
 type PasswordLogin = Extract<Login, { readonly method: 'password' }>;
 export const jo: PasswordLogin = { method: 'password', username: 'jo', password: 'secret' };
 export const ann: PasswordLogin = { method: 'password', username: 'ann', password: 'secret' };
-export const passing = (ambiguous?: boolean): AuthOutcome => ({
+export const retriable = (ambiguous?: boolean): AuthOutcome => ({
   kind: 'retriable',
   code: 'timeout',
   message: 'No answer in time.',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { NoLogin } from '../../src/service/login/login-count';
 import type { AuthOutcome } from '../../src/service/reply/outcome';
-import { ann, HOUR, jo, latch, MINUTE, passing, refusal, SECOND, ticks, World } from './token-world';
+import { ann, HOUR, jo, latch, MINUTE, retriable, refusal, SECOND, ticks, World } from './token-world';
 
 describe('the token keeper', () => {
   it('authenticates once for any number of callers', async () => {
@@ -53,7 +53,7 @@ describe('the token keeper', () => {
     const world = new World();
     await world.token();
     for (; world.trueMs < 23.4 * HOUR; world.trueMs += HOUR) await world.token();
-    world.answer = () => passing(false);
+    world.answer = () => retriable(false);
     for (; world.trueMs < 23.9 * HOUR; world.trueMs += MINUTE) assert.equal(await world.token(), 't1');
     world.trueMs = 24 * HOUR;
     await world.waits();
@@ -168,9 +168,9 @@ describe('the token keeper', () => {
     );
   });
 
-  it('backs off after a passing failure, longer each time, with full jitter, for all callers alike', async () => {
+  it('backs off after a retriable failure, longer each time, with full jitter, for all callers alike', async () => {
     const world = new World();
-    world.answer = () => passing(false);
+    world.answer = () => retriable(false);
     const waits: number[] = [];
     for (let n = 0; n < 9; n += 1) {
       const [first, second] = await Promise.all([world.waits(), world.waits()]);
