@@ -41,8 +41,8 @@ export class SharedQueue {
   /** Of this process while it stands by: reads what the holder has counted. */
   private readonly othersSent: SentCountStore;
   private claim: Claim | null = null;
-  /** Pauses and resumes on their way to the database: until they are there, what it says is out of date. */
-  private pausesAsked = 0;
+  /** The last pause or resume, until the database has it: what it says meanwhile is out of date. */
+  private asked: { readonly paused: boolean } | null = null;
   private unreachable: unknown = null;
   /** Entries in the log when it was last heard of. */
   private lastInLog = 0;
@@ -147,7 +147,7 @@ export class SharedQueue {
 
   /** What operators asked for since the claim before. */
   private obey({ control }: Claim, { control: before }: Claim): void {
-    if (this.pausesAsked === 0) this.sender?.setPaused(control.paused);
+    if (this.asked === null) this.sender?.setPaused(control.paused);
     if (control.flushes !== before.flushes) this.sender?.flush();
   }
 
@@ -171,7 +171,7 @@ export class SharedQueue {
       mayPost: () => this.lease.mayPost(fencingToken),
     });
     this.sender = sender;
-    if (control.paused) sender.setPaused(true);
+    if ((this.asked ?? control).paused) sender.setPaused(true);
     sender.start();
   }
 
@@ -290,8 +290,12 @@ export class SharedQueue {
   setPaused(paused: boolean): void {
     // Here at once: the next entry of the flow must not leave.
     this.sender?.setPaused(paused);
-    this.pausesAsked += 1;
-    this.ask(this.options.log.setPaused(paused).finally(() => (this.pausesAsked -= 1)));
+    const asked = { paused };
+    this.asked = asked;
+    const stored = this.options.log.setPaused(paused).finally(() => {
+      if (this.asked === asked) this.asked = null;
+    });
+    this.ask(stored);
   }
 
   private ask(asking: Promise<void>): void {
