@@ -71,18 +71,23 @@ async function makePackage() {
 const withNodeRed = ['process', 'examples', 'browser'];
 
 /** Number of parts that run at a time. Tests with Node-RED mostly wait, so it may exceed the number of cores. */
-const atATime = 5;
+const atATime = 6;
 /** Folders that take longest in one process, and into how many parts their files are divided. */
-const divided = { nodes: 3 };
+const divided = { nodes: 4 };
 /** The longest parts, which begin first, so that none of them runs alone at the end. */
 const longest = [
-  'examples/alarm',
   'nodes 1',
+  'browser/forms',
+  'browser/languages',
+  'browser/examples',
+  'examples/alarm',
+  'delivery',
   'nodes 2',
   'nodes 3',
+  'nodes 4',
   'queue',
   'browser/sidebar',
-  'examples/database',
+  'browser/builder',
   'process/shared',
   'examples/amqp',
 ];
