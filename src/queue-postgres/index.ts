@@ -5,4 +5,4 @@ export { PostgresLog } from './postgres-log';
 export { placeOf, queuesOf } from './postgres-orphaned';
 export { schemaOf } from './postgres-schema';
 export { type DatabaseTest, testDatabase, type TestedDatabase } from './postgres-test';
-export { travelsInClear } from './postgres-url';
+export { meaningOf, travelsInClear } from './postgres-url';

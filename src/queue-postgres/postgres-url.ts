@@ -33,6 +33,24 @@ export function readDatabaseUrl(url: string): DatabaseUrl | null {
   return hosts.includes(null) ? null : { login, hosts: hosts as Host[], database, query };
 }
 
+/** The same text for URLs with the same meaning, however they are encoded and whether or not they name the usual port. */
+export function meaningOf(url: string): string {
+  const parts = readDatabaseUrl(url);
+  if (parts === null) return url;
+  const { login, hosts, database, query } = parts;
+  const [user = '', password = ''] = login.split(/:(.*)/s).map(decoded);
+  for (const name of ['host', 'port']) query.delete(name);
+  return JSON.stringify([hosts, decoded(database), user, password, [...query]]);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** The fields of a form; user and password as they are. */
 export interface DatabaseFields {
   /** Separated by commas; one without a port of its own has `port`. */

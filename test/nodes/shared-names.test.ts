@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { EngineInfo, QueueKind } from '../../src/delivery/registry';
+import { databaseUrlOf } from '../../src/queue-postgres/postgres-url';
 import { identityOf } from '../../nodes/account/connection/database';
 import { instanceName } from '../../nodes/account/queue/instance-name';
 import { queueFile, queueFolder, bufferFile } from '../../nodes/account/queue/queue-file';
@@ -37,6 +38,25 @@ describe('the identity of a database', () => {
     assert.notEqual(identityOf({ url: `${url}2`, tls: null }), plain);
     assert.notEqual(identityOf({ url, tls: { ca: 'x' } }), plain);
     assert.match(identityOf({ url, tls: { ca: 'x' } }), /^[0-9a-f]{64}$/);
+  });
+
+  it('is the same for fields and a URL with the same meaning', () => {
+    const password = 's3cr3t@:%é';
+    const ofFields = databaseUrlOf({ hosts: 'host, ::1', port: 5432, database: 'db', user: 'me', password });
+    const same = [
+      'postgresql://me:s3cr3t%40%3A%25%C3%A9@host,[::1]/db',
+      'postgres://me:s3cr3t%40:%25é@host:5432,[::1]:5432/d%62',
+      'postgres://me:s3cr3t%40:%25é@/db?host=host,[::1]',
+    ];
+    for (const each of same)
+      assert.equal(identityOf({ url: each, tls: null }), identityOf({ url: ofFields, tls: null }), each);
+    for (const other of [
+      `${same[0]}?sslmode=require`,
+      same[0]!.replace('host', 'host:5433'),
+      same[0]!.replace('me', 'you'),
+      same[0]!.replace('s3cr3t', 'S3cr3t'),
+    ])
+      assert.notEqual(identityOf({ url: other, tls: null }), identityOf({ url: ofFields, tls: null }), other);
   });
 });
 

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
-import { type DatabasePlace, travelsInClear } from '../../../src/queue-postgres/index';
+import { type DatabasePlace, meaningOf, travelsInClear } from '../../../src/queue-postgres/index';
 import type { ServiceTls } from '../../../src/service/index';
 import type { Problem } from '../account-api';
 import { tlsOf } from './connection';
@@ -32,7 +32,7 @@ export function isInClear({ url, tls }: DatabaseConnection): boolean {
 export function identityOf(connection: DatabaseConnection): string {
   const { url, tls } = connection;
   return createHash('sha256')
-    .update(JSON.stringify([url, tls]))
+    .update(JSON.stringify([meaningOf(url), tls]))
     .digest('hex');
 }
 
