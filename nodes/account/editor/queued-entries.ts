@@ -121,5 +121,7 @@ async function answerOf(route: string, body: object): Promise<Reply> {
 function tell(words: Words, reply: Reply): void {
   const code = reply.code === 'moved' && reply.kept === 0 ? 'movedAll' : String(reply.code);
   const key = `queued.${['moved', 'movedAll', 'purged'].includes(code) ? code : 'failed'}`;
-  RED.notify(words(key, { reason: '', ...reply }), key === 'queued.failed' ? 'error' : 'success');
+  // The editor shows a text as HTML, and the reason may quote a database.
+  const message = $('<p>').text(words(key, { reason: '', ...reply }));
+  RED.notify(message, key === 'queued.failed' ? 'error' : 'success');
 }
