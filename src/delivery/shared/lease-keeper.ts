@@ -1,9 +1,9 @@
-// Holds the lease of a shared log, or waits for it: says again and again that this process is alive, and notices when
-// the lease comes or goes.
+// Holds the lease of a shared log, or waits for it: reports regularly that this process is alive, and notices when it gains
+// or loses the lease.
 //
-// The database's clock decides who holds it. Whether a post may still leave is decided here, by this machine's clocks from
-// before the last renewal was asked for: a process, or a machine, that was asleep finds that too old before it has heard
-// anything. Either clock is enough for that: the monotonic one, and the wall clock, which knows of a short sleep, too.
+// The database's clock decides who holds the lease. This machine's clocks decide whether a post may still leave: they count
+// from before the last renewal was requested. So after a sleep of the process or the machine the lease counts as over, before
+// the database has answered. Both clocks are checked: the monotonic one, and the wall clock, which also counts a short sleep.
 
 import type { Claim, Instance, SharedLog } from '../../queue/shared-log';
 import type { Clock } from '../../clock';
@@ -57,7 +57,7 @@ export class LeaseKeeper {
     return this.cancelReturn !== null;
   }
 
-  /** Whether a post may leave now that was made ready under the lease of this fencingToken. */
+  /** Whether a post that was built under the lease with this fencing token may leave now. */
   mayPost(fencingToken: number): boolean {
     const { clock } = this.options;
     const { monoMs, wallMs } = this.validUntil;

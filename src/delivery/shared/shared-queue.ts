@@ -1,9 +1,9 @@
-// A queue that several processes share. Each process takes messages into the common log; the one that holds the lease runs
-// a sender over it, and the others stand by.
+// A queue that several processes share. Each process appends entries to the shared log. The holder of the lease runs a
+// sender on the log; the other processes stand by.
 //
-// To take over is what a start after a crash is: the sender opens the log, finds what was on its way, and repeats it
-// once more when it can no longer run (promise 2). Nothing of the old holder counts from then on, because each of its
-// commits is made under its fencingToken.
+// A takeover works like a start after a crash: the sender opens the log, finds the requests that were in flight, and resends
+// their users once the requests can no longer run (promise 2). Commits of the old holder fail from then on, because each
+// carries its fencing token.
 
 import type { Claim, Instance, SharedDeletionRequest } from '../../queue/shared-log';
 import { within } from '../../clock';
@@ -27,7 +27,7 @@ import { sharedStatsOf } from './shared-stats';
 const defaultLeaseMs = 3_000;
 /** After a login was refused here, another process may try with its own. */
 const stepAsideMs = 60_000;
-/** A database that does not answer is not waited for any longer, twice, when the queue is closed. */
+/** Longest wait for the database in each of the two last steps of a close. */
 const goodbyeMs = 2_000;
 
 export class SharedQueue {
@@ -200,10 +200,10 @@ export class SharedQueue {
     const { clock } = this.common.settings;
     const parking = { startedMs: clock.monoMs() };
     this.parking = parking;
-    // So that another goes on meanwhile.
+    // Another instance sends meanwhile.
     this.lease.setWants(false);
     await Promise.all([this.sender?.park(maxMs), this.producer.drain(maxMs)]);
-    // Came back, and perhaps went again: then the lease is the later one's to give up.
+    // Unparked meanwhile, and perhaps parked again: the later `park` releases the lease.
     if (this.parking !== parking) return;
     const leftMs = Math.max(100, maxMs - (clock.monoMs() - parking.startedMs));
     await within(clock, leftMs, this.lease.release());
@@ -222,8 +222,8 @@ export class SharedQueue {
   }
 
   /**
-   * Resolves when the file on this machine is closed, and the log, too, if the database answers. What became of a commit
-   * whose answer is lost shows when the log is opened next.
+   * Resolves when the file on this machine is closed, and also the log if the database answers. Whether a commit without an
+   * answer was stored shows when the log is next opened.
    */
   async close(): Promise<void> {
     const { clock } = this.common.settings;
@@ -243,7 +243,7 @@ export class SharedQueue {
   }
 
   submit(submission: Submission): void {
-    // What was handed in before the release is still written down; what comes after it would be written by nobody.
+    // Entries submitted before the release are still stored; nobody would store later ones.
     if (this.parking !== null) this.common.settings.clock.endOfTurn(() => submission.onEnd(closedEnd));
     else this.producer.submit(submission);
   }
@@ -288,7 +288,7 @@ export class SharedQueue {
   }
 
   setPaused(paused: boolean): void {
-    // Here at once: the next entry of the flow must not leave.
+    // At once, without waiting for the database: the flow's next entry must not be sent.
     this.sender?.setPaused(paused);
     const asked = { paused };
     this.asked = asked;
