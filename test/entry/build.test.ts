@@ -182,6 +182,12 @@ describe('the builder', () => {
     assert.match(built({}, {}) as string, /userId: msg\.user gives nothing/);
   });
 
+  it('tells a missing property from a payload that nothing has parsed', () => {
+    const inside = { userId: 'payload.user', userIdType: 'msg' };
+    assert.match(built(inside, { payload: '{"user":"7"}' }) as string, /^userId: msg\.payload is text/);
+    assert.match(built(inside, { payload: {} }) as string, /^userId: msg\.payload\.user gives nothing/);
+  });
+
   it('leaves out a key whose property is null', () => {
     const changes = {
       domain: 'kind',

@@ -35,6 +35,13 @@ export class Failed {
   constructor(readonly reason: string) {}
 }
 
+/** The value of an input inside `msg.payload`, which is text: nothing has parsed it. */
+class InsideText extends Failed {
+  constructor() {
+    super('msg.payload is text');
+  }
+}
+
 /** All inputs of a builder, evaluated together, so that asynchronous ones run concurrently. */
 export class Inputs {
   readonly list: Input[] = [];
@@ -66,7 +73,9 @@ export class Inputs {
 
 export function evaluateInput(input: Input, context: BuildContext): unknown {
   try {
-    return input.get(context);
+    const value = input.get(context);
+    const isInside = value === undefined && input.source.startsWith('msg.payload.');
+    return isInside && typeof context.message.payload === 'string' ? new InsideText() : value;
   } catch (error) {
     return new Failed(reasonOf(error));
   }
@@ -97,5 +106,6 @@ export function issueOf(code: IssueCode, input: Input, params: Issue['params']):
 }
 
 export function failedIssue(input: Input, failed: Failed): Issue {
+  if (failed instanceof InsideText) return issueOf('payload_is_text', input, {});
   return issueOf('not_evaluated', input, { reason: failed.reason });
 }
