@@ -120,7 +120,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(users, /^12345678900987654321, until/);
     assert.equal(await users.isVisible(), true);
     await post(-1);
-    await card('shop').getByText('No segment has users yet.').waitFor();
+    await card('shop').getByText('No segment has users.').waitFor();
     assert.equal(await users.count(), 0);
   });
 

@@ -1,4 +1,4 @@
-// View of the whole tab: what needs an operator first, then a card for each queue, orphaned queues, and privacy.
+// View of the whole tab: what needs an operator and orphaned queues first, then a card for each queue, and privacy.
 import type { IdleAccount, ShownQueue } from '../overview';
 import { nameOf, QueueCard } from './card/queue-card';
 import { named } from './canvas';
@@ -29,10 +29,10 @@ export class TabView {
     this.problems.list.classList.add('instant-audience-problems');
     this.root.append(
       this.problems.root,
+      this.orphaned.root,
       this.nothing,
       this.queues,
       this.unused,
-      this.orphaned.root,
       new PrivacyPart().root,
     );
     this.problems.root.hidden = this.orphaned.root.hidden = true;
