@@ -222,7 +222,7 @@ function readErrorId(
   return retriable(
     'unreadable',
     true,
-    `The reply is not the service's own${detail}: a proxy or gateway may have sent it.`,
+    `The reply is not the service's own${detail}: check the URL in the account; a proxy or gateway may have sent it.`,
   );
 }
 
