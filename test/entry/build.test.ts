@@ -184,7 +184,10 @@ describe('the builder', () => {
 
   it('tells a missing property from a payload that nothing has parsed', () => {
     const inside = { userId: 'payload.user', userIdType: 'msg' };
-    assert.match(built(inside, { payload: '{"user":"7"}' }) as string, /^userId: msg\.payload is text/);
+    const domain = { domain: 'payload.kind', domainType: 'msg' };
+    const told = built({ ...inside, ...domain }, { payload: '{"user":"7"}' }) as string;
+    assert.deepEqual(told.match(/msg\.payload is text/g)?.length, 1, told);
+    assert.doesNotMatch(told, /userId: user_id/);
     assert.match(built(inside, { payload: {} }) as string, /^userId: msg\.payload\.user gives nothing/);
   });
 

@@ -168,8 +168,10 @@ export class ValueReader {
   }
 
   private refuse(issue: Issue, field: string): void {
-    this.issues.push(issue);
     this.covered.add(field);
+    // One cause, so one issue, however many inputs are inside.
+    if (issue.code === 'payload_is_text' && this.issues.some(({ code }) => code === issue.code)) return;
+    this.issues.push(issue);
   }
 }
 
