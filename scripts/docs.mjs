@@ -66,7 +66,8 @@ class Site {
   link(from, href) {
     if (/^[a-z]+:/i.test(href)) return href;
     const [pathPart, anchor] = href.split('#');
-    const file = pathPart === '' ? from.file : path.join(path.dirname(from.file), decodeURI(pathPart));
+    const file =
+      pathPart === '' ? from.file : path.posix.join(path.posix.dirname(from.file), decodeURI(pathPart));
     const exists = existsSync(path.join(root, file));
     if (!exists) this.problems.push(`${from.file}: ${href}: there is no ${file}`);
     const found = this.files.get(file);
@@ -76,7 +77,7 @@ class Site {
     const page = pageOf(file);
     if (page !== null) return anchor === undefined ? page : `${page}#${anchor}`;
     // The pictures of the help.
-    if (file.startsWith('resources/')) return path.relative('resources/docs', file);
+    if (file.startsWith('resources/')) return path.posix.relative('resources/docs', file);
     if (!file.startsWith('docs/images/'))
       return `${this.repository}/blob/main/${file}${anchor ? `#${anchor}` : ''}`;
     if (exists) this.images.add(file);
@@ -127,7 +128,9 @@ function pageAround({ tokens }, body) {
 
 /** Writes the pages and their pictures. Throws with every link that leads nowhere. */
 export async function writeDocs(repository) {
-  const names = globSync(['*.md', 'docs/**/*.md'], { cwd: root });
+  // Windows lists them with backslashes; links have slashes.
+  const found = globSync(['*.md', 'docs/**/*.md'], { cwd: root });
+  const names = found.map((name) => name.replaceAll(path.sep, '/'));
   const files = new Map(await Promise.all(names.map(async (name) => [name, await read(name)])));
   const site = new Site(files, repository);
   await rm(target, { recursive: true, force: true });
