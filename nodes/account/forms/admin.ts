@@ -70,7 +70,10 @@ export function serveAccountForms(
   const post = (route: string, answerTo: (body: unknown) => Answer | Promise<Answer>): void => {
     RED.httpAdmin.post(`/instant-audience/account/${route}`, ...mayTest, (request, response) => {
       const answer = Promise.resolve(answerTo(jsonIn(request)));
-      void answer.then(({ status, body }) => response.status(status).json(body));
+      // A rejection that nobody handles would end Node-RED.
+      answer
+        .then(({ status, body }) => response.status(status).json(body))
+        .catch(() => response.sendStatus(500));
     });
   };
   post('test', (body) => forms.test(body));
