@@ -3,7 +3,7 @@ import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable, keepVariable, withVariable, type InputTypes } from '../shared/editor/choices';
 import { fieldValue, formClosed, formOpened } from '../shared/editor/fields';
 import { notSetType, optionalInput } from '../shared/editor/not-set';
-import { completeOnLoad } from '../shared/editor/on-load';
+import { completeOnLoad, findByWord } from '../shared/editor/on-load';
 import { useOnlyAccount } from '../shared/editor/account';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
@@ -28,6 +28,7 @@ function valid(property: Property) {
   };
 }
 
+findByWord('xandr-segment-builder', 'audience');
 RED.nodes.registerType<BuilderProperties>('xandr-segment-builder', {
   category: 'xandr audience',
   color: '#8FC1B5',

@@ -99,7 +99,10 @@ describe(`a message of ${entries.toLocaleString('en')} entries`, function () {
   it('with half of its entries rejected leaves on both outputs, which share no object', async () => {
     const payload = many(half).map((its) => ({ ...(its as object) }));
     await check('disk', { completeOn: 'queued' }, payload, entries / 2);
-    const [[accepted], [rejected]] = [out.accepted, out.rejected];
+    // On a busy machine the 3,000 entries before may leave meanwhile.
+    const [accepted, rejected] = [out.accepted, out.rejected].map((messages) =>
+      messages.find(({ audience }: any) => audience.recovered !== true),
+    );
     assert.deepEqual([accepted.payload.length, rejected.payload.length], [entries, entries]);
     assert.equal(rejected.audience.rejected.length, entries / 2);
     assert.deepEqual(rejected.payload[0], accepted.payload[0]);

@@ -1,4 +1,5 @@
-// Defaults for nodes whose flow file lacks properties; the editor then shows and saves them whole.
+// What a type needs once it is loaded: defaults for nodes whose flow file lacks properties, which the editor then shows and
+// saves whole, and a word by which the palette finds the type.
 import type { EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;
@@ -14,5 +15,16 @@ export function completeOnLoad(type: string): void {
     for (const [property, { value }] of Object.entries(RED.nodes.getType(type).defaults)) {
       if (node[property] === undefined) node[property] = JSON.parse(JSON.stringify(value)) as unknown;
     }
+  });
+}
+
+/** The palette's filter looks only at the type and at this attribute, which nothing else reads. Call before `registerType`. */
+export function findByWord(type: string, word: string): void {
+  RED.events?.on('registry:node-type-added', (added: unknown) => {
+    if (added !== type) return;
+    $(`.red-ui-palette-node[data-palette-type="${type}"]`).attr(
+      'data-palette-label',
+      (_index, label) => `${label} ${word}`,
+    );
   });
 }
