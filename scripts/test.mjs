@@ -71,7 +71,7 @@ async function makePackage() {
 const withNodeRed = ['process', 'examples', 'browser'];
 
 /** Number of parts that run at a time. Tests with Node-RED mostly wait, so it may exceed the number of cores. */
-const atATime = 6;
+const atATime = 5;
 /** Folders that take longest in one process, and into how many parts their files are divided. */
 const divided = { nodes: 4 };
 /** The longest parts, which begin first, so that none of them runs alone at the end. */
