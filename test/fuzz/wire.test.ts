@@ -249,27 +249,12 @@ describe('a service that answers in any way', function () {
     return call === 'segments' ? client!.segments({ limit: 1 }, name) : client!.usage({}, name);
   }
 
+  const failures = ['rateLimited', 'deadToken', 'loginRefused', 'configuration', 'retriable', 'bodyRefused'];
   const kinds: Readonly<Record<Call, readonly string[]>> = {
-    post: [
-      'accepted',
-      'rateLimited',
-      'deadToken',
-      'loginRefused',
-      'configuration',
-      'retriable',
-      'bodyRefused',
-    ],
+    post: ['accepted', ...failures],
     authenticate: ['token', 'rateLimited', 'loginRefused', 'configuration', 'retriable'],
-    segments: [
-      'read',
-      'rateLimited',
-      'deadToken',
-      'loginRefused',
-      'configuration',
-      'retriable',
-      'bodyRefused',
-    ],
-    usage: ['read', 'rateLimited', 'deadToken', 'loginRefused', 'configuration', 'retriable', 'bodyRefused'],
+    segments: ['read', ...failures],
+    usage: ['read', ...failures],
   };
 
   async function comesToAnOutcome(list: readonly (readonly [Behaviour, Call])[]): Promise<void> {
