@@ -287,7 +287,9 @@ export class Outcomes {
   // ── Refused bodies ──────────────────────────────────────────────────────────────────────────────────────────
 
   private bodyRefused(post: Post, outcome: { code: string; message: string }, nowMs: number): void {
-    this.parts.circuitBreaker.refused(outcome.message);
+    // A part of a refused batch is likely to be refused, too. That says nothing about other users.
+    const isPart = post.search !== null && !post.search.group.probe;
+    this.parts.circuitBreaker.refused(outcome.message, isPart);
     if (post.users.length > 1) this.parts.scheduler.bisection.split(post.users.map(({ user }) => user));
     else this.searchUser(post.users[0]!, outcome, nowMs);
   }

@@ -117,8 +117,9 @@ export class CircuitBreaker {
     this.pausedUntilMs = nowMs + backoffMs(this.failures - 1, this.random, 500, capMs);
   }
 
-  refused(message: string): void {
-    this.refusals += 1;
+  /** `isPart`: the body was a part of a refused batch. */
+  refused(message: string, isPart: boolean): void {
+    if (!isPart) this.refusals += 1;
     this.refusal = message;
   }
 
