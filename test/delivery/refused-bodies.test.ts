@@ -93,21 +93,21 @@ describe('a refused body', function () {
     const limits = { postsPerSecond: 40, usersPerSecond: 200, maxConcurrent: 15 };
     const world = new World({ seed: 3, limits, poison: new Poison().isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);
-    for (let i = 0; i < 120; i += 1) world.submit([i % 6 === 0 ? bad(i) : good(i)]);
+    for (let i = 0; i < 100; i += 1) world.submit([i % 6 === 0 ? bad(i) : good(i)]);
     for (let i = 0; i < 300; i += 1) {
       world.submit([good(1_000 + i)]);
       await world.clock.advance(20);
     }
     await world.rest(30_000);
     assert.deepEqual(world.violations(), []);
-    const suspects = new Set(Array.from({ length: 120 }, (_, i) => `idfa:${device(i)}`));
+    const suspects = new Set(Array.from({ length: 100 }, (_, i) => `idfa:${device(i)}`));
     const firstRefusedMs = world.service.requests.find(({ applied }) => !applied)!.actedMs!;
     const search = world.service.worstSecond(
       ({ sentMs, users }) => sentMs > firstRefusedMs + 10 && users.every((user) => suspects.has(user)),
     );
     assert.ok(search.posts <= 10 && search.users <= 50, JSON.stringify(search));
     assert.ok(search.posts >= 8, `${search.posts} posts in a second: the search was not at its limit`);
-    const others = world.messages.slice(120);
+    const others = world.messages.slice(100);
     assert.ok(others.every(({ atMs, endMs }) => endMs - atMs < 3_000));
   });
 

@@ -13,9 +13,9 @@ function measured(connects: readonly number[], replies: readonly number[], nowMs
 }
 
 describe('the network floor', () => {
-  it('is 0.8 of the fastest connect or reply, whichever is less', () => {
-    assert.equal(measured([50, 40, 60, 45, 70], [100, 90]).floorMs(0), 32);
-    assert.equal(measured([50, 40, 60, 45, 70], [100, 20]).floorMs(0), 16);
+  it('is 0.4 of the fastest connect or reply, whichever is less', () => {
+    assert.equal(measured([50, 40, 60, 45, 70], [100, 90]).floorMs(0), 16);
+    assert.equal(measured([50, 40, 60, 45, 70], [100, 20]).floorMs(0), 8);
   });
 
   it('is 0 with fewer than five connects or without a reply', () => {
@@ -31,7 +31,7 @@ describe('the network floor', () => {
     for (let n = 0; n < 4; n += 1) floor.connected('10.0.0.2:443', 30, 1);
     assert.equal(floor.floorMs(1), 0, 'the reply of the other address does not count');
     floor.replied(100, 1);
-    assert.equal(floor.floorMs(1), 8);
+    assert.equal(floor.floorMs(1), 4);
     floor.connected('10.0.0.1:443', 50, 2);
     assert.equal(floor.floorMs(2), 0);
   });
@@ -39,11 +39,11 @@ describe('the network floor', () => {
   it('uses measurements of the last ten minutes only', () => {
     const floor = measured([50, 40, 60, 45, 70], [100]);
     floor.replied(200, 9 * MINUTE);
-    assert.equal(floor.floorMs(9 * MINUTE), 32);
+    assert.equal(floor.floorMs(9 * MINUTE), 16);
     assert.equal(floor.floorMs(10 * MINUTE + 1), 0);
   });
 
-  it('never exceeds 0.8 of any measurement of the last nine minutes to the same address', () => {
+  it('never exceeds 0.4 of any measurement of the last nine minutes to the same address', () => {
     const step = fc.record({
       gapMs: fc.integer({ min: 0, max: 3 * MINUTE }),
       address: fc.constantFrom('a', 'a', 'a', 'b'),
@@ -66,7 +66,7 @@ describe('the network floor', () => {
           seen.push({ atMs: nowMs, ms: one.ms, kind: one.kind });
           const recent = seen.filter(({ atMs }) => nowMs - atMs < 9.5 * MINUTE);
           const value = floor.floorMs(nowMs);
-          for (const { ms } of recent) assert.ok(value <= 0.8 * ms);
+          for (const { ms } of recent) assert.ok(value <= 0.4 * ms);
           const tenMinutes = seen.filter(
             ({ atMs, kind }) => kind === 'connect' && nowMs - atMs <= 10 * MINUTE,
           );

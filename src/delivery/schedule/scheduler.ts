@@ -19,6 +19,11 @@ const lingerMs = 20;
  * parts.
  */
 const postsPerFullQuota = 10;
+/**
+ * With less than half of the users of a second free, requests are spread over this time of a second. So a path that suddenly gets
+ * faster brings at most one of them too early (promise 3). The rest of the second lets a late request catch up.
+ */
+const spreadOverMs = 900;
 
 interface Free {
   readonly posts: number;
@@ -33,6 +38,8 @@ export class Scheduler {
   private lingerSinceMs: number | null = null;
   private nextAccount = 0;
   private lastPost = 0;
+  private lastPostMs = -Infinity;
+  private lastPostUsers = 0;
 
   constructor(
     private limits: Limits,
@@ -107,9 +114,12 @@ export class Scheduler {
     const free = this.rateLimiter.free(nowMs);
     const freeAtMs = this.rateLimiter.nextFreeAtMs();
     const quotaAtMs = free.posts >= 1 && free.users >= 1 && free.calls >= 1 ? -Infinity : freeAtMs;
+    const spacedUntilMs = Math.min(this.spacedUntilMs(free), freeAtMs);
     const lingerUntilMs =
       this.lingerSinceMs === null ? -Infinity : Math.min(this.lingerSinceMs + lingerMs, freeAtMs);
-    const freshAtMs = someReady ? Math.max(lingerUntilMs, this.circuitBreaker.triesFromMs) : Infinity;
+    const freshAtMs = someReady
+      ? Math.max(lingerUntilMs, spacedUntilMs, this.circuitBreaker.triesFromMs)
+      : Infinity;
     const searchAtMs = this.someLoginReady
       ? this.bisection.nextAtMs(nowMs, free.users, freeAtMs, this.probesFromMs)
       : Infinity;
@@ -169,7 +179,7 @@ export class Scheduler {
   private nextFresh(nowMs: number, free: Free): Post | null {
     if (nowMs < this.circuitBreaker.triesFromMs) return null;
     for (let accounts = this.accountsReady(); accounts.length > 0; accounts = this.accountsReady()) {
-      if (this.lingers(accounts, nowMs, free)) return null;
+      if (this.lingers(accounts, nowMs, free) || nowMs < this.spacedUntilMs(free)) return null;
       this.nextAccount = (this.nextAccount + 1) % accounts.length;
       const account = accounts[this.nextAccount]!;
       const most = Math.min(free.users, this.request.usersPerPost, this.spread());
@@ -190,6 +200,13 @@ export class Scheduler {
   private usersPerPermit(): number {
     const { usersPerSecond, postsPerSecond } = this.limits;
     return Math.min(this.request.usersPerPost, Math.max(1, Math.ceil(usersPerSecond / postsPerSecond)));
+  }
+
+  /** Monotonic ms until which another request would follow the last one too closely. */
+  private spacedUntilMs(free: Free): number {
+    const { usersPerSecond } = this.limits;
+    if (free.users * 2 > usersPerSecond) return -Infinity;
+    return this.lastPostMs + (spreadOverMs * this.lastPostUsers) / usersPerSecond;
   }
 
   private spread(): number {
@@ -282,6 +299,8 @@ export class Scheduler {
       user.flight = blocks;
       for (const block of blocks) block.state = 'inFlight';
     }
+    this.lastPostMs = batchBuilder.nowMonoMs;
+    this.lastPostUsers = users.length;
     return {
       number: ++this.lastPost,
       account,

@@ -6,7 +6,11 @@ import { buildConnector } from 'undici';
 const WINDOW_MS = 600_000;
 const BUCKET_MS = 10_000;
 const MIN_CONNECTS = 5;
-const SHARE = 0.8;
+/**
+ * A path may get up to twice as fast before the deducted part exceeds its new round trip, less the part by which jitter
+ * makes even the fastest connect too slow.
+ */
+const SHARE = 0.4;
 
 /** The smallest times of ten seconds. Single times are not stored, so memory stays flat. */
 interface Bucket {
@@ -17,7 +21,7 @@ interface Bucket {
 }
 
 /**
- * `0.8 × min(fastest TCP connect, fastest reply)` of the last ten minutes, in ms; 0 with fewer than five connects to
+ * `0.4 × min(fastest TCP connect, fastest reply)` of the last ten minutes, in ms; 0 with fewer than five connects to
  * the same address, or without a reply. A change of the address discards all measurements. All times are monotonic ms.
  */
 export class NetworkFloor {

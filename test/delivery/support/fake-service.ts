@@ -126,8 +126,7 @@ export class FakeService extends SimService {
       { rates: {} },
       1,
       { postsPerSecond: 1, usersPerSecond: 1, maxConcurrent: 1 },
-      0,
-      0,
+      { latencyMs: 0, jitterMs: 0 },
     );
     this.limits = options.limits ?? documentedRequestLimits;
   }

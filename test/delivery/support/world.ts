@@ -61,7 +61,7 @@ export interface WorldOptions {
   readonly blocksPerSlice?: number;
   readonly accounts?: readonly string[];
   /** Network part of the delay, as the accounts report it. */
-  readonly networkFloorMs?: number;
+  readonly networkFloorMs?: () => number;
   /** False: the queue is in memory and does not survive. */
   readonly durable?: boolean;
   /** The clock that the store uses too. */
@@ -265,7 +265,7 @@ export class World {
         if (!processClock.alive) this.history.complain('a dead process posts');
         return this.service.post(body, token, caller);
       },
-      networkFloorMs: () => this.options.networkFloorMs ?? 0,
+      networkFloorMs: this.options.networkFloorMs ?? ((): number => 0),
     });
   }
 

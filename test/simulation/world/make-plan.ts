@@ -12,6 +12,7 @@ import {
   type Port,
 } from './plan';
 import type { AccountPlan, MemberPlan, NodePlan, QueueKind, Setup } from './plan';
+import type { Path } from './service';
 import { specialPlan, specialShapeOf } from './special-plans';
 
 const shapes = [
@@ -118,6 +119,7 @@ class Maker {
       ...this.makeSlices(),
       latencyMs: dice.pick([1, 1, 5, 20]),
       jitterMs: dice.pick([2, 40, 40, 300]),
+      ...this.makePath(),
       diskMs: dice.pick([0, 0, 2, 20]),
       databaseMs: dice.pick([1, 5, 30]),
       skewMs: Array.from({ length: instances }, () => dice.pick([0, 0, -4_000, 90_000])),
@@ -129,6 +131,14 @@ class Maker {
     // From separate dice, so that other plans stayed as they were before shared queues had small limits.
     const dice = shared ? new Dice(`cap ${this.seed}`) : this.dice;
     return dice.chance(0.1) ? dice.between(5, 40) : 100_000;
+  }
+
+  /** A long path that gets faster and slower again; from separate dice, like the limit. */
+  private makePath(): Partial<Path> {
+    const dice = new Dice(`path ${this.seed}`);
+    if (!dice.chance(0.2)) return {};
+    const fasterPath = { share: dice.pick([0.5, 0.6, 0.8]), everyMs: dice.between(500, 5_000) };
+    return { latencyMs: dice.pick([30, 60, 100]), jitterMs: dice.pick([1, 10, 40]), fasterPath };
   }
 
   /** From separate dice, like the limit. */

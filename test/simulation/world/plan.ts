@@ -68,6 +68,8 @@ export interface Setup {
   /** Minimum latency of one way to the service. */
   readonly latencyMs: number;
   readonly jitterMs: number;
+  /** In every other `everyMs` the path is faster: `share` of its latency. It keeps its latency when absent. */
+  readonly fasterPath?: { readonly share: number; readonly everyMs: number };
   /** Maximum duration of a disk call. */
   readonly diskMs: number;
   /** Maximum latency of one way to the database. */

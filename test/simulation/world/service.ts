@@ -17,7 +17,7 @@ import type { AuthOutcome, PostOutcome } from '../../../src/service/reply/outcom
 import type { Dice } from './dice';
 import type { History, RequestRecord, SentUser } from './history';
 import { poisoned, segments, invalidUser } from './make-plan';
-import { fates, type Fate, type Limits } from './plan';
+import { fates, type Fate, type Limits, type Setup } from './plan';
 import { epochMs, type ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
 
@@ -51,6 +51,9 @@ export interface Caller {
 
 type Answer = { readonly reply: Reply } | { readonly lost: string };
 
+/** The network between a client and the service. */
+export type Path = Pick<Setup, 'latencyMs' | 'jitterMs' | 'fasterPath'>;
+
 export class SimService {
   /** `away`: no connection; `silent`: no reply; `refusesBodies`: refuses every body. */
   state: 'well' | 'away' | 'silent' | 'refusesBodies' = 'well';
@@ -67,8 +70,7 @@ export class SimService {
     private readonly weather: Weather,
     readonly member: number,
     limits: Limits,
-    private readonly latencyMs: number,
-    private readonly jitterMs: number,
+    private readonly path: Path,
   ) {
     const clock = {
       monoMs: () => world.nowMs,
@@ -114,12 +116,14 @@ export class SimService {
   }
 
   protected wayMs(_way: 'there' | 'back'): number {
-    return this.latencyMs + this.dice.next() * this.jitterMs;
+    const { latencyMs, jitterMs, fasterPath } = this.path;
+    const isFaster = fasterPath !== undefined && Math.floor(this.world.nowMs / fasterPath.everyMs) % 2 === 1;
+    return latencyMs * (isFaster ? fasterPath.share : 1) + this.dice.next() * jitterMs;
   }
 
-  /** Network part of a round trip, as a client may measure it. */
+  /** What a client may deduct for the network, measured while the path was slow. */
   get floorMs(): number {
-    return 0.8 * 2 * this.latencyMs;
+    return 0.4 * 2 * this.path.latencyMs;
   }
 
   killTokens(): void {

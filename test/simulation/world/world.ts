@@ -109,11 +109,10 @@ export class World {
     const { setup, seed } = plan;
     this.dice = new Dice(`run ${seed}`);
     const { time, history, weather, dice } = this;
-    const { latencyMs, jitterMs } = setup;
     this.services = new Map(
       setup.members.map(({ id, limits }) => [
         id,
-        new SimService(time, history, dice.fork(`service ${id}`), weather, id, limits, latencyMs, jitterMs),
+        new SimService(time, history, dice.fork(`service ${id}`), weather, id, limits, setup),
       ]),
     );
     const outside = {
