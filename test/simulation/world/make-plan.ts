@@ -8,11 +8,11 @@ import {
   type Entry,
   type Fate,
   type Limits,
+  type Path,
   type Plan,
   type Port,
 } from './plan';
 import type { AccountPlan, MemberPlan, NodePlan, QueueKind, Setup } from './plan';
-import type { Path } from './service';
 import { specialPlan, specialShapeOf } from './special-plans';
 
 const shapes = [

@@ -82,6 +82,9 @@ export interface Setup {
   readonly encrypted?: boolean;
 }
 
+/** The network between a client and the service. */
+export type Path = Pick<Setup, 'latencyMs' | 'jitterMs' | 'fasterPath'>;
+
 /** A request without one of these fates succeeds. */
 export const fates = [
   'noConnection',

@@ -17,7 +17,7 @@ import type { AuthOutcome, PostOutcome } from '../../../src/service/reply/outcom
 import type { Dice } from './dice';
 import type { History, RequestRecord, SentUser } from './history';
 import { poisoned, segments, invalidUser } from './make-plan';
-import { fates, type Fate, type Limits, type Setup } from './plan';
+import { fates, type Fate, type Limits, type Path } from './plan';
 import { epochMs, type ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
 
@@ -50,9 +50,6 @@ export interface Caller {
 }
 
 type Answer = { readonly reply: Reply } | { readonly lost: string };
-
-/** The network between a client and the service. */
-export type Path = Pick<Setup, 'latencyMs' | 'jitterMs' | 'fasterPath'>;
 
 export class SimService {
   /** `away`: no connection; `silent`: no reply; `refusesBodies`: refuses every body. */
