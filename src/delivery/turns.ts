@@ -12,6 +12,7 @@ import { asQueueError, storeEnd } from './respond/not-accepted';
 import type { Post } from './schedule/post';
 import { UnsettledRequests } from './schedule/unsettled-requests';
 import { WakeUp } from './schedule/wake-up';
+import { defaultLeaseMs } from './shared/lease-keeper';
 import { outcomesOfOthers } from './shared/stored-outcomes';
 
 const storeRetryMs = 1_000;
@@ -52,8 +53,9 @@ export class Turns {
     loader.opened(opened, !isShared);
     readAhead.opened(opened);
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
-    // process that merely sleeps has not even timed out its requests.
-    const untilMs = clock.monoMs() + lateMarginMs + (isShared ? requestTimeoutMs : 0);
+    // process that merely sleeps has not even timed out its requests. One that lost only its connection may send a
+    // recorded request until its lease would have run out.
+    const untilMs = clock.monoMs() + lateMarginMs + (isShared ? requestTimeoutMs + defaultLeaseMs : 0);
     recoveredRequests.found(opened.recovered, untilMs);
     for (const { userHashes } of opened.recovered) scheduler.rateLimiter.recover(userHashes.length, untilMs);
     lease.opened();

@@ -29,13 +29,19 @@ interface Found extends Backend {
 }
 
 /** SQL for the start time of a backend in `pg_stat_activity`. */
-const backendStart = 'extract(epoch FROM backend_start)::text';
+export const backendStart = 'extract(epoch FROM backend_start)::text';
 
 /** SQL for `startOf`. */
 export const ownStart = `(SELECT ${backendStart} FROM pg_stat_activity WHERE pid = pg_backend_pid())`;
 
 /** Start time of a connection's backend, as `ownStart` returned it. */
 export const startOf = new WeakMap<Client, string>();
+
+/** Null before it is connected. A pooler invents a number, which no backend has. */
+export function pidOf(client: Client): number | null {
+  // Missing in the types of `pg`.
+  return (client as { processID?: number | null }).processID ?? null;
+}
 
 const endThem = `
   SELECT pid, ${backendStart} AS started, coalesce(wait_event = 'SyncRep', false) AS unconfirmed,
@@ -48,11 +54,9 @@ export class AbandonedConnections {
   #backends: readonly Backend[] = [];
 
   add(client: Client): void {
-    // Missing in the types of `pg`. A pooler invents a number, which no backend has.
-    const { processID } = client as { processID?: number | null };
+    const pid = pidOf(client);
     const started = startOf.get(client);
-    if (typeof processID === 'number' && started !== undefined)
-      this.#backends = [...this.#backends, { pid: processID, started }];
+    if (pid !== null && started !== undefined) this.#backends = [...this.#backends, { pid, started }];
   }
 
   /** Resolves when none of them is working any more. Rejects with a CallError. */

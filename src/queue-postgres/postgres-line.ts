@@ -12,7 +12,7 @@ import type { Clock } from '../clock';
 import { InTurn } from '../in-turn';
 import { nameOf, type Address } from './postgres-address';
 import { CallError, isRefusal } from './postgres-errors';
-import { applicationName, AbandonedConnections, ownStart, startOf } from './abandoned-connections';
+import { applicationName, AbandonedConnections, ownStart, pidOf, startOf } from './abandoned-connections';
 import type { MakeClient } from './postgres-module';
 import type { Host } from './postgres-url';
 
@@ -59,6 +59,11 @@ export class Line {
   #closed = false;
 
   constructor(private readonly options: LineOptions) {}
+
+  /** Number of the backend, as the connection knows it; null without a connection. */
+  get pid(): number | null {
+    return this.#client === null ? null : pidOf(this.#client);
+  }
 
   /** Rejects with a CallError. */
   run<T extends object>(sql: string, values: Values = []): Promise<T[]> {

@@ -58,6 +58,7 @@ interface ClaimRecord {
   readonly fencing_token: number;
   readonly holder: string | null;
   readonly holder_name: string | null;
+  readonly left: number;
   readonly last_seq: number;
   readonly waiting: number;
   readonly others: Instance[];
@@ -170,6 +171,7 @@ export class PostgresLog implements SharedLog {
         wants,
         fencingToken,
         leaseMs,
+        database.control.pid,
       ]);
       database.time.measured(sentMs, found.now);
       const isLost = wants && found.taken === null && found.holder === null && look < looks;
@@ -318,6 +320,7 @@ function claimOf(instance: Instance, found: ClaimRecord): Claim {
     fencingToken: found.taken ?? found.fencing_token,
     holder: ours ? instance : other,
     ours,
+    leftMs: found.left,
     lastSeq: found.last_seq,
     waiting: found.waiting,
     instances: [instance, ...found.others],

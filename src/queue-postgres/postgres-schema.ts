@@ -72,17 +72,20 @@ export const steps: readonly Step[] = [
     )`,
     `INSERT INTO ${schema}.total VALUES (1, 0, 0, 0)`,
     // One row. commits: number of commits of all lease holders; shows whether a commit with a lost result was
-    // carried out. bases: `commits` at the start of each of the last epochs, the latest last.
+    // carried out. bases: `commits` at the start of each of the last epochs, the latest last. holder_pid and
+    // holder_started: the backend of the holder's connection, null behind a pooler.
     `CREATE TABLE ${schema}.lease (
       id integer PRIMARY KEY CHECK (id = 1),
       fencing_token bigint NOT NULL,
       holder text,
       holder_name text,
+      holder_pid integer,
+      holder_started text,
       expires_at timestamptz NOT NULL,
       commits bigint NOT NULL,
       bases bigint[] NOT NULL
     )`,
-    `INSERT INTO ${schema}.lease VALUES (1, 0, NULL, NULL, to_timestamp(0), 0, '{}')`,
+    `INSERT INTO ${schema}.lease VALUES (1, 0, NULL, NULL, NULL, NULL, to_timestamp(0), 0, '{}')`,
     `CREATE TABLE ${schema}.producer (
       id text PRIMARY KEY,
       through bigint NOT NULL,

@@ -8,6 +8,7 @@
 // WHERE of the locked row.
 
 import { bucketOf, logSql } from '../queue/log-sql';
+import { backendStart, ownStart } from './abandoned-connections';
 import { aliveMs } from '../queue/shared-log';
 
 /**
@@ -136,8 +137,15 @@ function appendSql(schema: string, notify: Notify) {
 
 function leaseSql(schema: string, notify: Notify) {
   const isRenewed = 'holder = $1 AND fencing_token = $4::bigint';
+  // Of a backend of another role only the number is visible.
+  const isCutOff = `holder_pid IS NOT NULL AND NOT EXISTS (
+    SELECT FROM pg_stat_activity WHERE pid = holder_pid AND coalesce(${backendStart} = holder_started, true)
+  )`;
   return {
-    /** Parameters: 1 id, 2 name, 3 whether it wants the lease, 4 its fencing token, 5 duration in ms. */
+    /**
+     * Parameters: 1 id, 2 name, 3 whether it wants the lease, 4 its fencing token, 5 duration in ms, 6 number of its
+     * backend, which is not its own behind a pooler. The lease also ends with the connection of its holder.
+     */
     claim: `
       WITH noted AS (
         INSERT INTO ${schema}.instance AS i (id, name, seen_at) SELECT $1, $2, clock_timestamp()
@@ -153,8 +161,9 @@ function leaseSql(schema: string, notify: Notify) {
             SELECT base FROM unnest(bases || commits) WITH ORDINALITY AS kept (base, n)
             WHERE n > cardinality(bases) + 1 - ${basesKept} ORDER BY n
           ) END,
-          holder = $1, holder_name = $2, expires_at = clock_timestamp() + $5::float8 * interval '1 ms'
-        WHERE id = 1 AND $3::boolean AND (holder IS NULL OR holder = $1 OR expires_at <= clock_timestamp())
+          holder = $1, holder_name = $2, holder_pid = CASE WHEN $6::integer = pg_backend_pid() THEN $6 END,
+          holder_started = ${ownStart}, expires_at = clock_timestamp() + $5::float8 * interval '1 ms'
+        WHERE id = 1 AND $3::boolean AND (holder IS NULL OR holder = $1 OR expires_at <= clock_timestamp() OR ${isCutOff})
         RETURNING fencing_token
       ), buried AS (
         DELETE FROM ${schema}.instance WHERE id <> $1 AND NOT ${alive} AND EXISTS (SELECT FROM taken)
@@ -163,6 +172,7 @@ function leaseSql(schema: string, notify: Notify) {
       )
       SELECT ${epochMs} AS now, taken.fencing_token::float8 AS taken, lease.fencing_token::float8 AS fencing_token,
         CASE WHEN expires_at > clock_timestamp() THEN holder END AS holder, holder_name,
+        extract(epoch FROM expires_at - clock_timestamp())::float8 * 1000 AS left,
         last_seq::float8 AS last_seq, waiting::float8 AS waiting,
         (SELECT coalesce(json_agg(json_build_object('id', id, 'name', name) ORDER BY name, id), '[]')
           FROM ${schema}.instance WHERE id <> $1 AND ${alive}) AS others,

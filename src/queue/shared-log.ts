@@ -55,6 +55,8 @@ export interface Claim {
   readonly holder: Instance | null;
   /** Whether the caller holds the lease, for `leaseMs` from the call on. */
   readonly ours: boolean;
+  /** Until the holder's lease runs out, by the store's clock; meaningless when nobody holds it. */
+  readonly leftMs: number;
   /** Last sequence number of the whole queue. */
   readonly lastSeq: number;
   readonly waiting: number;
@@ -126,8 +128,9 @@ export interface SharedLog {
   appendedThrough(producerId: string): Promise<number>;
   /**
    * Records that the instance is alive. If `wants`, takes or renews the lease for `leaseMs` by the store's
-   * clock when the lease is free, has run out or is held by the caller. `fencingToken` is the caller's,
-   * or null: a lease that was lost in between is not renewed under its old token, but won anew.
+   * clock when the lease is free, has run out or is held by the caller, or when the connection of its holder has
+   * ended. `fencingToken` is the caller's, or null: a lease that was lost in between is not renewed under its old
+   * token, but won anew.
    */
   claim(instance: Instance, wants: boolean, fencingToken: number | null, leaseMs: number): Promise<Claim>;
   /** Releases the lease at once if it is still held under this token, and notifies the others. */

@@ -6,13 +6,15 @@ import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 
 const instance: Instance = { id: 'one', name: 'machine one' };
-const leaseMs = 3_000;
+const leaseMs = 2_000;
 
 describe('the lease of an instance', () => {
   let clock: FakeClock;
   let log: MemorySharedLog;
   let told: string[];
   let keeper: LeaseKeeper;
+
+  const logStore = (): MemoryLogStore => log.logStore;
 
   beforeEach(async () => {
     clock = new FakeClock();
@@ -52,7 +54,7 @@ describe('the lease of an instance', () => {
     clock.jumpWall(leaseMs);
     assert.equal(keeper.mayPost(1), false);
     log.logStore.lease.expiresAtMs += leaseMs;
-    await clock.advance(leaseMs / 4);
+    await clock.advance((leaseMs * 3) / 8);
     assert.equal(keeper.mayPost(1), true);
     clock.jumpWall(-24 * 3_600_000);
     assert.equal(keeper.mayPost(1), true);
@@ -74,6 +76,32 @@ describe('the lease of an instance', () => {
     assert.deepEqual(told.slice(0, 3), ['lost', 'gained 3', 'token 3']);
     // Requests built under the first token stay.
     assert.deepEqual([keeper.mayPost(1), keeper.mayPost(3)], [false, true]);
+  });
+
+  it('is won the moment that of a silent holder runs out', async () => {
+    await clock.advance(100);
+    logStore().claim({ id: 'two', name: 'machine two' }, true, null, leaseMs);
+    keeper.start();
+    await clock.advance(leaseMs - 1);
+    assert.equal(logStore().holds('one', 2), false);
+    await clock.advance(6);
+    assert.equal(logStore().holds('one', 2), true);
+    keeper.close();
+  });
+
+  it('is renewed in time by a holder whose database answers nothing for a second', async () => {
+    let silentUntilMs = -Infinity;
+    log.delayMs = () => Math.max(0, silentUntilMs - clock.monoMs());
+    keeper.start();
+    for (let at = 0; at < 40; at += 1) {
+      await clock.advance(137);
+      silentUntilMs = clock.monoMs() + 1_000;
+      await clock.advance(1_000);
+      logStore().claim({ id: 'two', name: 'machine two' }, true, null, leaseMs);
+      await clock.advance(1_000);
+    }
+    assert.deepEqual([...new Set(told)], ['gained 1', 'token 1']);
+    keeper.close();
   });
 
   it('is released at once, and not requested again before it is needed', async () => {

@@ -68,6 +68,9 @@ export class MemoryLogStore {
   deletionRows: DeletionRow[] = [];
   control: Control = { paused: false, flushes: 0, deletions: 0 };
   readonly #producers = new Map<string, Stream>();
+  readonly #disconnected = new Set<string>();
+  /** The lease before the last take-over, which may not have run out. */
+  leaseBefore: Readonly<Lease> = this.lease;
   #lastOutcome = 0;
 
   /** The database's clock; `skewMs` of a handle is the offset of its machine. */
@@ -104,10 +107,13 @@ export class MemoryLogStore {
     const { lease } = this;
     const nowMs = this.clock.wallMs();
     this.instances.set(instance.id, { name: instance.name, seenAtMs: nowMs });
-    const isFree = lease.holder === null || lease.expiresAtMs <= nowMs;
+    this.#disconnected.delete(instance.id);
+    const isFree =
+      lease.holder === null || lease.expiresAtMs <= nowMs || this.#disconnected.has(lease.holder.id);
     const isOwn = lease.holder?.id === instance.id;
     const ours = wants && (isFree || isOwn);
     if (ours) {
+      if (!isOwn) this.leaseBefore = { ...lease };
       if (!isOwn || token !== lease.token) lease.token++;
       lease.holder = instance;
       lease.expiresAtMs = nowMs + leaseMs;
@@ -118,6 +124,7 @@ export class MemoryLogStore {
       fencingToken: lease.token,
       holder: lease.holder !== null && lease.expiresAtMs > nowMs ? lease.holder : null,
       ours,
+      leftMs: lease.expiresAtMs - nowMs,
       lastSeq,
       waiting,
       instances: [...this.instances]
@@ -181,6 +188,11 @@ export class MemoryLogStore {
     this.setControl({ deletions: this.control.deletions + 1 });
   }
 
+  /** The connections of the instance ended, and with them its lease. */
+  disconnected(instance: string): void {
+    this.#disconnected.add(instance);
+  }
+
   /** The instance is gone: the active one reports its outcomes. */
   bye(instance: string): void {
     this.instances.delete(instance);
@@ -226,7 +238,7 @@ export interface MemorySharedLogOptions {
 export abstract class StoreLog implements SharedLog {
   /** Machine minus database. */
   abstract readonly skewMs: number;
-  protected instance: string | null = null;
+  instance: string | null = null;
   protected listener: ((news: News) => void) | null = null;
 
   constructor(readonly logStore: MemoryLogStore) {}
@@ -356,6 +368,7 @@ export class MemorySharedLog extends StoreLog {
   kill(): void {
     this.#alive = false;
     this.logStore.handles.delete(this);
+    if (this.instance !== null) this.logStore.disconnected(this.instance);
   }
 
   open(): Promise<void> {

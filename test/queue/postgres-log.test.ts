@@ -244,6 +244,30 @@ describe('the shared log on PostgreSQL', function () {
       });
     }
 
+    it('ends the lease with the connection of its holder', async () => {
+      const [far, near] = [await queue.log(), await queue.log()];
+      await far.claim(one, true, null, leaseMs);
+      assert.equal((await near.claim(two, true, null, leaseMs)).ours, false);
+      const ended = await database.query(
+        `SELECT pg_terminate_backend(holder_pid) FROM ${queue.schema}.lease`,
+      );
+      assert.equal(ended.length, 1);
+      await until(async () => (await near.claim(two, true, null, leaseMs)).ours, 5_000, 'the lease');
+      assert.equal((await far.claim(one, true, 1, leaseMs)).ours, false);
+    });
+
+    it('leaves the lease behind a pooler to its holder, whose connection it cannot tell', async () => {
+      const [far, near] = [await queue.log(), await queue.log()];
+      await far.claim(one, true, null, leaseMs);
+      // A pooler hides the number of the backend from its client.
+      const [row] = await database.query<{ pid: number }>(
+        `UPDATE ${queue.schema}.lease AS new SET holder_pid = NULL FROM ${queue.schema}.lease AS old RETURNING old.holder_pid AS pid`,
+      );
+      await database.query('SELECT pg_terminate_backend($1)', [row!.pid]);
+      await sleep(200);
+      assert.equal((await near.claim(two, true, null, leaseMs)).ours, false);
+    });
+
     it('detects that a commit was carried out before the lease was released', async () => {
       const way = await openWay();
 

@@ -27,9 +27,12 @@ export interface LeaseOptions {
   readonly events: LeaseEvents;
 }
 
-/** Renewed so often during its time, and looked at so often by those that wait. */
-const renewalsPerLease = 4;
-const looksPerLease = 6;
+export const defaultLeaseMs = 2_000;
+/** Parts of a lease after which its holder renews it, and others look at it. A database may stall for the rest. */
+const renewedAfter = 3 / 8;
+const lookedAfter = 1 / 4;
+/** The database counts in microseconds. */
+const runsOutMs = 5;
 /** A post that leaves is on its way for a moment before the service acts. */
 const postMarginMs = 250;
 const retryMs = 500;
@@ -116,7 +119,9 @@ export class LeaseKeeper {
       if (this.closed) return;
       this.took(claim, until);
       events.claimed(claim);
-      nextMs = leaseMs / (claim.ours ? renewalsPerLease : looksPerLease);
+      nextMs = claim.ours ? leaseMs * renewedAfter : leaseMs * lookedAfter;
+      // A holder that no longer renews loses the lease the moment it runs out.
+      if (!claim.ours && claim.holder !== null) nextMs = Math.min(nextMs, claim.leftMs + runsOutMs);
     } catch (error) {
       if (this.closed) return;
       events.unreachable(error);

@@ -16,15 +16,13 @@ import type { Deleted } from '../respond/deletions';
 import { asQueueError } from '../respond/not-accepted';
 import type { Counters } from '../respond/reports';
 import { Sender } from '../sender';
-import { LeaseKeeper } from './lease-keeper';
+import { defaultLeaseMs, LeaseKeeper } from './lease-keeper';
 import { LocalBuffer } from './local-buffer';
 import { OutcomeReader } from './outcome-reader';
 import { SharedDeletions } from './shared-deletions';
 import { SharedProducer } from './shared-producer';
 import { sharedStatsOf } from './shared-stats';
 
-/** So that after a crash another sends within five seconds, with the second that counts as used. */
-const defaultLeaseMs = 3_000;
 /** After a login was refused here, another process may try with its own. */
 const stepAsideMs = 60_000;
 /** Longest wait for the database in each of the two last steps of a close. */

@@ -73,12 +73,17 @@ export class Database {
 
   /** Whether a process has the lease in the database; null when that cannot be determined. */
   isSender(member: string, instance: number, name: string): boolean | null {
-    const { holder, expiresAtMs, token } = this.logStore(member).lease;
+    const nowMs = epochMs + this.world.nowMs;
+    const { lease, leaseBefore } = this.logStore(member);
+    // A request that was recorded before its sender lost its connection, and so the lease, may still leave.
+    const held = [lease, leaseBefore].find(
+      ({ holder, expiresAtMs }) => holder?.name === name && expiresAtMs > nowMs,
+    );
     const departed = this.departed.get(instance);
     // A request that is sent when its commit becomes known is sent under the lease of that commit, or not at
     // all.
-    const isStale = departed?.atMs === this.world.nowMs && departed.token !== token;
-    return holder?.name === name && expiresAtMs > epochMs + this.world.nowMs && !isStale;
+    const isStale = departed?.atMs === this.world.nowMs && departed.token !== held?.token;
+    return held !== undefined && !isStale;
   }
 
   /** Ends a run. */
@@ -107,6 +112,7 @@ export class Database {
   change(state: DatabaseState, instance: number | null): void {
     if (instance !== null && state !== 'readOnly' && state !== 'standbyLost') this.ways.set(instance, state);
     else this.state = state;
+    if (instance !== null && state === 'refuses') this.#disconnected(instance);
     if (!this.standbyIsLost) for (const write of this.#waiting.splice(0)) write();
     if (state === 'well') this.#tellAll({ kind: 'connected' }, instance);
     else if (state !== 'readOnly') this.#tellAll({ kind: 'lost' }, instance);
@@ -121,9 +127,17 @@ export class Database {
   /** The process died, and with it its connections. */
   processDied(instance: number): void {
     this.connections.delete(instance);
+    this.#disconnected(instance);
     for (const { handles } of this.stores.values())
       for (const handle of handles as Set<DatabaseLog>)
         if (handle.user.instance === instance) handles.delete(handle);
+  }
+
+  #disconnected(instance: number): void {
+    for (const logStore of this.stores.values())
+      for (const handle of logStore.handles as Set<DatabaseLog>)
+        if (handle.user.instance === instance && handle.instance !== null)
+          logStore.disconnected(handle.instance);
   }
 
   connect(instance: number, by: number): void {
