@@ -47,7 +47,7 @@ async function runPart(name: string, part: Part, bench: Bench): Promise<PartResu
     return await Promise.race([part(bench), tooLong]);
   } catch (error) {
     const note = error instanceof Error ? error.message : String(error);
-    return { title: name, rows: [{ what: name, figure: 'failed', against: '', note }] };
+    return { title: name, rows: [{ what: name, figure: 'failed', against: '', reached: false, note }] };
   } finally {
     clearTimeout(timer);
     await stopAllWorkers();
