@@ -69,7 +69,7 @@ describe('findings in words', () => {
   it('have every word in every language, with its figures as they are written there', () => {
     assert.match(sentences('de')[0]!, /^Segment 12 ist inaktiv: 4\.120 Hinzufügungen/);
     assert.match(sentences('de')[4]!, /^1\.234 Nutzer \(12,5 %\)/);
-    assert.match(sentences('ja')[0]!, /^セグメント 12 は無効です: 追加 4,120 件/);
+    assert.match(sentences('ja')[0]!, /^セグメント12は非アクティブです: 追加4,120件/);
     for (const language of ['en-US', 'de', 'ja']) assert.equal(new Set(sentences(language)).size, all.length);
   });
 
