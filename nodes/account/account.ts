@@ -16,6 +16,7 @@ import type { SandboxSettings } from '../../src/sandbox/index';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/index';
 import { distinctName, type NamedAccount } from '../shared/account-names';
 import { nowDeployed } from '../shared/deployed';
+import { figuresOf } from '../shared/figures';
 import type { Saved } from '../shared/saved';
 import type { Account, AccountNode } from './account-api';
 import { serveAccountForms } from './forms/admin';
@@ -196,7 +197,7 @@ async function warnOfLeft(RED: NodeAPI, node: Node, named: SharedRequest | null)
   const warned = orphanedQueuesOf(RED).behind(node.id);
   const shared = await leftInDatabases(RED, node, named);
   for (const { origin, member, waiting } of [...warned, ...shared])
-    node.warn(RED._('account.leftBehind', { origin, member, waiting }));
+    node.warn(RED._('account.leftBehind', { origin, member, ...figuresOf({ waiting }, RED) }));
 }
 
 /** Other queues with entries of the account, in the database that it names and in those that it named before. */

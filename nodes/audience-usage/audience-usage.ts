@@ -27,7 +27,7 @@ import { AccountUse } from '../shared/account-use';
 import { CalmStatus, looks, type Look } from '../shared/calm-status';
 import { noStatusOnceRemoved } from '../shared/deployed';
 import type { Message } from '../shared/message-copy';
-import { short } from '../shared/queue-state';
+import { languageOf, short } from '../shared/figures';
 import { problemsText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
 import { figureIn, reportOf, told } from './report';
@@ -229,7 +229,10 @@ class UsageNode {
   private showResult({ report, findings }: UsageRun): void {
     const { matchRate } = report.total;
     const figure = figureIn(this.RED);
-    const params = { rate: matchRate === null ? '–' : figure(matchRate), findings: short(findings.length) };
+    const params = {
+      rate: matchRate === null ? '–' : figure(matchRate),
+      findings: short(findings.length, languageOf(this.RED)),
+    };
     this.show(findings.length > 0 ? 'waiting' : 'idle', findings.length > 0 ? 'findings' : 'read', params);
   }
 

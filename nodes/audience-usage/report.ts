@@ -3,6 +3,7 @@
 import { printable, maxTextChars } from '../../src/entry/index';
 import { hourMs } from '../../src/queue/index';
 import type { Finding, NoEffectFinding, Range, UsageRun } from '../../src/usage/index';
+import { languageOf, long } from '../shared/figures';
 import type { Words } from '../shared/words';
 
 /** A finding as it leaves the node. */
@@ -65,8 +66,8 @@ function amount(words: Words, kind: 'add' | 'remove' | 'user', number: number): 
 
 /** 4120 as the words' language writes it. */
 export function figureIn(words: Words): (value: number) => string {
-  const format = new Intl.NumberFormat(words._('language'), { maximumFractionDigits: 1 });
-  return (value) => format.format(value);
+  const language = languageOf(words);
+  return (value) => long(value, language);
 }
 
 // ── The message ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -26,7 +26,7 @@ import { AccountUse } from '../shared/account-use';
 import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
 import { InOrder } from '../shared/in-order';
 import type { Message } from '../shared/message-copy';
-import { short } from '../shared/queue-state';
+import { statusText } from '../shared/queue-state';
 import { problemsText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { newSlices } from '../shared/slices';
 import { toError, typedInputsOf } from '../shared/typed-input';
@@ -149,7 +149,7 @@ class OutNode {
     const entries = orphanedQueuesOf(this.RED)
       .behind(this.settings.account)
       .reduce((sum, { waiting }) => sum + waiting, 0);
-    return entries === 0 ? null : this.RED._('status.leftBehind', { number: short(entries) });
+    return entries === 0 ? null : statusText({ key: 'leftBehind', params: { number: entries } }, this.RED);
   }
 
   /** Messages in the engine end through it; the others end as not queued. */

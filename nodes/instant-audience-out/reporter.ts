@@ -5,6 +5,7 @@ import type { Node, NodeAPI, NodeMessage } from 'node-red';
 import { type CheckedEntry, shortenThrown, entryBody, inSlices, type Steps } from '../../src/entry/index';
 import { dryRunSteps, type Recovered, type RequestLimits, type MessageEnd } from '../../src/delivery/index';
 import { isWired } from '../shared/deployed';
+import { figuresOf } from '../shared/figures';
 import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
 import { copyOf, type Message } from '../shared/message-copy';
@@ -230,7 +231,11 @@ export class Reporter {
   private rejectedText(rejected: readonly Rejection[], total: number): string {
     const first = rejected[0]!;
     if (total === 1) return first.message;
-    const params = { rejected: rejected.length, total, index: first.index, reason: first.message };
+    const params = {
+      ...figuresOf({ rejected: rejected.length, total }, this.RED),
+      index: first.index,
+      reason: first.message,
+    };
     return this.RED._('error.rejected', params);
   }
 
@@ -241,7 +246,7 @@ export class Reporter {
   private failedError(end: Extract<MessageEnd, { kind: 'failed' }>, durable: boolean): Error {
     // Entries not yet in the queue on disk are not lost with it: they never were in it.
     const key = end.code === 'closed' && durable ? 'not_taken' : end.code;
-    const params = { ...end.params, account: this.accountName() };
+    const params = { ...figuresOf(end.params, this.RED), account: this.accountName() };
     return new Error(textOr(this.RED, `error.${key}`, params, () => end.message));
   }
 }

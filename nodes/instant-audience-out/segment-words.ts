@@ -7,7 +7,7 @@ import { type CheckedEntry, printable, maxTextChars } from '../../src/entry/inde
 import { isWarning, type SegmentFinding, type SegmentWarning } from '../../src/usage/index';
 import type { AccountNode } from '../account/account-api';
 import { pathOf } from '../shared/flow-graph';
-import { short } from '../shared/queue-state';
+import { statusText } from '../shared/queue-state';
 import type { Words } from '../shared/words';
 import type { OutSettings } from './schema';
 import { letGo, SegmentWatch } from './segment-watch';
@@ -111,7 +111,7 @@ export function segmentRemark(
 ): string | null {
   const [first] = warnings;
   if (first === undefined) return null;
-  if (warnings.length > 1) return words._('status.segments', { number: short(warnings.length) });
+  if (warnings.length > 1) return statusText({ key: 'segments', params: { number: warnings.length } }, words);
   return words._(remarks[segmentKey(first, holds)]);
 }
 

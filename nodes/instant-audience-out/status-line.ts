@@ -5,7 +5,7 @@ import { systemClock } from '../../src/clock';
 import type { MemberQueue, EngineStats } from '../../src/delivery/index';
 import type { AccountNode } from '../account/account-api';
 import { CalmStatus, looks, type Look, type Shown } from '../shared/calm-status';
-import { conditionOf, short, shortTime, type Condition } from '../shared/queue-state';
+import { conditionOf, statusText, type Condition } from '../shared/queue-state';
 
 const everyMs = 1000;
 /** How long the status shows an event of a message. */
@@ -84,11 +84,11 @@ export class StatusLine {
     this.interval = this.followed = null;
   }
 
-  private shown({ look: own, key, params }: Condition): Shown {
+  private shown(condition: Condition): Shown {
+    const { look: own, key } = condition;
     const remark = calmKeys.has(key) ? this.remark() : null;
     const look = remark === null ? own : 'waiting';
-    const status =
-      remark === null || key === 'delivered' ? this.RED._(`status.${key}`, { ...params }) : remark;
+    const status = remark === null || key === 'delivered' ? statusText(condition, this.RED) : remark;
     const text =
       this.followed?.account.isSandbox === true ? this.RED._('status.sandbox', { status }) : status;
     return { ...looks[look], text };
@@ -109,21 +109,20 @@ export class StatusLine {
     if (!isCalm) return condition;
     if (told?.key === 'full') return full;
     if (oldestMs > warnAfterMs)
-      return { look: 'waiting', key: 'late', params: { age: shortTime(oldestMs / 1000) } };
+      return { look: 'waiting', key: 'late', params: { age: { seconds: oldestMs / 1000 } } };
     if (told?.key === 'queuedOnly' && waiting > 0) return { look: 'working', key: 'queuedOnly' };
     if (state.kind === 'standby') return condition;
     if (waiting > 0) return workingLine(stats);
-    if (told?.key === 'invalid')
-      return { look: 'waiting', key: 'invalid', params: { number: short(told.entries) } };
+    if (told?.key === 'invalid') return { look: 'waiting', key: 'invalid', params: { number: told.entries } };
     if (nowMs < this.delivered.untilMs)
-      return { look: 'idle', key: 'delivered', params: { number: short(this.delivered.entries) } };
+      return { look: 'idle', key: 'delivered', params: { number: this.delivered.entries } };
     return { look: 'idle', key: engine.durable ? 'idle' : 'idleMemory' };
   }
 }
 
 function workingLine({ usersPerSecond, counters: { waiting } }: EngineStats): Condition {
-  const left = usersPerSecond > 0 ? shortTime(waiting / usersPerSecond) : '…';
-  return { look: 'working', key: 'working', params: { queued: short(waiting), left } };
+  const left = { seconds: usersPerSecond > 0 ? waiting / usersPerSecond : null };
+  return { look: 'working', key: 'working', params: { queued: waiting, left } };
 }
 
 /** For a problem of an account's configuration, by its key in the account's words. */

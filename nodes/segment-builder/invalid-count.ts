@@ -3,8 +3,8 @@
 import type { Node, NodeAPI } from 'node-red';
 import { engines } from '../account/process-wide';
 import { CalmStatus } from '../shared/calm-status';
+import { languageOf, short } from '../shared/figures';
 import { accountsBehind, deployedFlows, type FlowGraph } from '../shared/flow-graph';
-import { short } from '../shared/queue-state';
 import { textOr, type Rejection } from '../shared/words';
 
 export class InvalidCount {
@@ -23,7 +23,7 @@ export class InvalidCount {
 
   add(rejected: readonly Rejection[]): void {
     this.count += rejected.length;
-    const many = short(this.count);
+    const many = short(this.count, languageOf(this.RED, 'segment-builder.language'));
     const text = textOr(this.RED, 'segment-builder.status.invalid', { many }, () => `${many} invalid`);
     this.status.show(() => ({ fill: 'yellow', shape: 'ring', text }));
     const accounts = this.accounts();

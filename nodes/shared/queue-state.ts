@@ -3,12 +3,17 @@
 import type { EngineState, LoginState } from '../../src/delivery/index';
 import type { LoginRefusal } from '../../src/service/index';
 import type { Look } from './calm-status';
+import { languageOf, short } from './figures';
+import type { Words } from './words';
+
+/** A number, or a time that is shown in one unit; null for one that is not known. */
+type Figure = number | { readonly seconds: number | null };
 
 export interface Condition {
   readonly look: Look;
   /** Below `status` of the out node's words. */
   readonly key: string;
-  readonly params?: Readonly<Record<string, string | number>>;
+  readonly params?: Readonly<Record<string, Figure>>;
 }
 
 /**
@@ -27,11 +32,11 @@ export function conditionOf(state: EngineState, login: LoginState | null, nowMs:
     case 'databaseAway':
       return state.kept === 0
         ? { look: 'waiting', key: 'databaseAway' }
-        : { look: 'waiting', key: 'databaseAwayKept', params: { kept: short(state.kept) } };
+        : { look: 'waiting', key: 'databaseAwayKept', params: { kept: state.kept } };
     case 'paused':
       return { look: 'waiting', key: 'paused' };
     case 'rateLimited': {
-      const left = shortTime(Math.max(1, (state.untilMs - nowMs) / 1000));
+      const left = { seconds: Math.max(1, Math.ceil((state.untilMs - nowMs) / 1000)) };
       return { look: 'waiting', key: 'rateLimited', params: { left } };
     }
     case 'trouble':
@@ -105,20 +110,23 @@ const networkCodes: ReadonlySet<string> = new Set([
   'proxy',
 ]);
 
-/** 1234 as `1.2k`: four characters at most. */
-export function short(figure: number): string {
-  let value = figure;
-  let unit = 0;
-  for (; value >= 999.5 && unit < 3; unit += 1) value /= 1000;
-  return unit === 0 ? String(figure) : `${value.toFixed(value < 9.95 ? 1 : 0)}${' kMG'[unit]!}`;
+/** A condition in words, which are the out node's. */
+export function statusText({ key, params = {} }: Omit<Condition, 'look'>, words: Pick<Words, '_'>): string {
+  const language = languageOf(words);
+  const told = Object.entries(params).map(([name, figure]) => [
+    name,
+    typeof figure === 'number' ? short(figure, language) : shortTime(figure.seconds, words),
+  ]);
+  return words._(`status.${key}`, Object.fromEntries(told) as Record<string, string>);
 }
 
 /** `42 s`, `59 min`, `23 h`, `57 d`: six characters at most. */
-export function shortTime(seconds: number): string {
+export function shortTime(seconds: number | null, words: Pick<Words, '_'>): string {
+  if (seconds === null) return '…';
   const whole = Math.ceil(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
   const days = Math.floor(whole / 86_400);
-  if (days > 99) return '> 99 d';
-  return days > 0 ? `${days} d` : `${Math.floor(whole / 3600)} h`;
+  if (whole < 60) return words._('time.s', { number: whole });
+  if (whole < 3600) return words._('time.min', { number: Math.floor(whole / 60) });
+  if (days === 0) return words._('time.h', { number: Math.floor(whole / 3600) });
+  return days > 99 ? words._('time.more', { number: 99 }) : words._('time.d', { number: days });
 }

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { lookUp, read, wordsOf, type Words } from './bundle';
+import { statusText } from '../../nodes/shared/queue-state';
+import { lookUp, read, translate, wordsOf, type Words } from './bundle';
 
 const nodes = ['account', 'instant-audience-out', 'segment-builder', 'audience-usage'];
 const languages = ['de', 'ja'];
@@ -34,10 +35,13 @@ function codesOf(help: string): string[] {
   return [...blocks, ...spans.map((span) => span.replace(/\s+/g, ' '))].sort();
 }
 
-/** The help's example of a status, which is made of words. */
-function statusExample(words: Words): string {
-  const shown: Record<string, string> = { __queued__: '1.2k', __left__: '42 s' };
-  return (lookUp(words, 'status.working') ?? '').replace(/__\w+?__/g, (name) => shown[name]!);
+/** The help's example of a status, as the node shows it. */
+function statusExample(words: Words): string | null {
+  if (lookUp(words, 'status.working') === undefined) return null;
+  return statusText(
+    { key: 'working', params: { queued: 1234, left: { seconds: 42 } } },
+    { _: translate(words) },
+  );
 }
 
 const headingsOf = (help: string): string[] => all(help, /^(#+) \S/gm);
@@ -115,7 +119,7 @@ for (const node of nodes) {
       it('mentions in the help the code and the properties that the English one mentions', () => {
         const example = statusExample(wordsOf(node));
         const expected = codesOf(englishHelp).map((code) =>
-          code === example ? statusExample(words()) : code,
+          code === example ? statusExample(words())! : code,
         );
         assert.deepEqual(codesOf(help()), expected.sort());
       });

@@ -6,6 +6,7 @@ import { issueSentences } from '../../src/entry/issues';
 import { tabStyle } from '../../nodes/sidebar/editor/style';
 import { sentenceOf } from '../../nodes/sidebar/editor/calls';
 import { problemsOf } from '../../nodes/sidebar/editor/card/problems';
+import { duration, number, shortNumber, time } from '../../nodes/sidebar/editor/words';
 import type { ShownQueue, ShownState } from '../../nodes/sidebar/overview';
 import { conditionOf, loginRefusals, loginWait } from '../../nodes/shared/queue-state';
 import type { Trouble } from '../../nodes/account/queue/trouble';
@@ -211,6 +212,21 @@ describe('the words of the tab Audience', () => {
           assert.doesNotMatch(said(code, 0), /0/, code);
           assert.match(said(code, 7), /7/, code);
         }
+      });
+
+      it('have numbers and times that are written as the language writes them', () => {
+        const [whole, short, seconds] = {
+          'en-US': ['4,120', '1.2M', '1.5 s'],
+          de: ['4.120', '1,2M', '1,5 s'],
+          ja: ['4,120', '1.2M', '1.5秒'],
+        }[language]!;
+        assert.equal(number(4120), whole);
+        assert.equal(shortNumber(1_234_567), short);
+        assert.equal(duration(1500), seconds);
+        const purged = sentenceOf({ status: 200, body: { code: 'purged', entries: 4120, inFlight: 0 } });
+        assert.ok(purged.includes(whole!), purged);
+        const clock = time(Date.UTC(2020, 4, 3, 12, 1, 1));
+        assert.match(clock, { 'en-US': /May \d.* [AP]M$/, de: /^\d\. Mai/, ja: /^5月\d日/ }[language]!);
       });
 
       it('leave a code that is not known in the system’s own words, and those of the service', () => {

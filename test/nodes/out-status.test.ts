@@ -4,7 +4,8 @@ import type { Node, NodeAPI } from 'node-red';
 import type { Engine, EngineState } from '../../src/delivery/engine';
 import type { LoginState } from '../../src/delivery/schedule/login';
 import { StatusLine } from '../../nodes/instant-audience-out/status-line';
-import { short, shortTime } from '../../nodes/shared/queue-state';
+import { short } from '../../nodes/shared/figures';
+import { shortTime, statusText } from '../../nodes/shared/queue-state';
 import { lookUp, read, translate, wordsOf } from '../editor/bundle';
 import { sleep } from './out-flow';
 
@@ -213,24 +214,50 @@ describe('the status of the out node', () => {
   });
 });
 
+const languages = ['en-US', 'de', 'ja'];
+const outWords = (language: string): { _: ReturnType<typeof translate> } => ({
+  _: translate(JSON.parse(read('instant-audience-out', `locales/${language}/instant-audience-out.json`))),
+});
+
 /** What stands in for each placeholder at its longest. */
-const longest = {
-  number: short(999_499),
-  queued: short(999_499),
-  kept: short(999_499),
-  many: short(999_499),
-  findings: short(999_499),
-  left: shortTime(3_599),
-  age: shortTime(3_599),
-  rate: '99.9',
+const longestIn = (language: string) => {
+  const number = short(9_900, language);
+  const time = shortTime(3_599, outWords(language));
+  const figures = { number, queued: number, kept: number, many: number, findings: number };
+  return { ...figures, left: time, age: time, rate: '99.9' };
 };
+
+describe('figures of a status', () => {
+  it('are written as the language writes them', () => {
+    const pending = (language: string): string =>
+      statusText({ key: 'working', params: { queued: 1234, left: { seconds: 42 } } }, outWords(language));
+    assert.deepEqual(languages.map(pending), [
+      '1.2k pending, 42 s',
+      '1,2k wartend, 42 s',
+      '待機1.2k件、残り42秒',
+    ]);
+    const age = (seconds: number) => (language: string) => shortTime(seconds, outWords(language));
+    assert.deepEqual(languages.map(age(7_300)), ['2 h', '2 h', '2時間']);
+    assert.deepEqual(languages.map(age(1e9)), ['> 99 d', '> 99 d', '99日超']);
+  });
+
+  it('are in English where the words have no language', () => {
+    const words = {
+      _: (key: string, params?: object) => (params === undefined ? key : JSON.stringify(params)),
+    };
+    assert.equal(statusText({ key: 'delivered', params: { number: 1234 } }, words), '{"number":"1.2k"}');
+  });
+});
 
 describe('a status has at most 20 characters before the word for the sandbox', () => {
   it('with figures that are short however large they are', () => {
-    for (const figure of [0, 999, 1_000, 9_949, 9_951, 99_999, 999_499, 999_500, 99e6, 1e9, 99e9])
-      assert.ok(short(figure).length <= 4, short(figure));
-    for (const seconds of [0.2, 59, 60, 3_599, 86_399, 86_400, 99 * 86_400, 1e9])
-      assert.ok(shortTime(seconds).length <= longest.left.length, shortTime(seconds));
+    for (const language of languages) {
+      const longest = longestIn(language);
+      for (const figure of [0, 999, 1_000, 9_949, 9_951, 99_999, 999_499, 999_500, 99e6, 1e9, 99e9])
+        assert.ok(short(figure, language).length <= longest.number.length, short(figure, language));
+      for (const seconds of [0.2, 59, 60, 3_599, 86_399, 86_400, 99 * 86_400, 1e9])
+        assert.ok(shortTime(seconds, outWords(language)).length <= 6);
+    }
   });
 
   const nodes = ['instant-audience-out', 'segment-builder', 'audience-usage'];
@@ -241,11 +268,12 @@ describe('a status has at most 20 characters before the word for the sandbox', (
     return texts.filter(([key]) => key !== 'sandbox');
   };
 
-  for (const language of ['en-US', 'de', 'ja']) {
+  for (const language of languages) {
     for (const node of nodes)
       it(`in every text of ${node} in ${language}`, () => {
+        const longest = longestIn(language);
         const shown = textsOf(node, language).map(([, text]) =>
-          text.replace(/__(\w+?)__/g, (_mark, name: keyof typeof longest) => {
+          text.replace(/__(\w+?)__/g, (_mark, name: keyof ReturnType<typeof longestIn>) => {
             assert.ok(name in longest, text);
             return longest[name];
           }),

@@ -1,5 +1,6 @@
 // Explanation of the limits of an account, in users a day.
 
+import { long } from '../../shared/figures';
 import { numbers } from '../schema';
 
 /** Of a member, as documented. */
@@ -28,22 +29,20 @@ export function meaningOf(
   language: string,
 ): Meaning {
   const users = Math.min(limits.users, limits.posts * usersPerCall);
-  const plain = new Intl.NumberFormat(language);
   const rough = new Intl.NumberFormat(language, {
     notation: 'compact',
     compactDisplay: 'long',
     maximumSignificantDigits: 2,
   });
   return {
-    users: plain.format(users),
+    users: long(users, language),
     day: rough.format(users * 86_400),
   };
 }
 
 /** The documented limits, written for the reader's language. */
 export function documentedWords(language: string): Record<string, string> {
-  const plain = new Intl.NumberFormat(language);
-  return Object.fromEntries(Object.entries(documented).map(([name, value]) => [name, plain.format(value)]));
+  return Object.fromEntries(Object.entries(documented).map(([name, value]) => [name, long(value, language)]));
 }
 
 export function exceedsDocumented(limits: Limits): boolean {

@@ -1,5 +1,6 @@
 // Choice for queued entries, shown beside a changed address, member or queue: keep, move or discard after the deploy.
 import { post } from '../../shared/editor/post';
+import { figuresOf } from '../../shared/figures';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;
@@ -60,7 +61,11 @@ export function prepareQueuedEntries(
     const { waiting, origin, member, choices, notes } = found;
     const first = choices.length > 0 ? 'waits' : 'ends';
     const sentences = [first, ...notes.map((note) => `note.${note}`)];
-    sentence.text(sentences.map((key) => account._(`queued.${key}`, { waiting, origin, member })).join(' '));
+    sentence.text(
+      sentences
+        .map((key) => account._(`queued.${key}`, { origin, member, ...figuresOf({ waiting }, account) }))
+        .join(' '),
+    );
     choosing.toggle(choices.length > 0);
     const chosenBefore = String(list.val());
     list.empty().append(
@@ -121,7 +126,10 @@ async function answerOf(route: string, body: object): Promise<Reply> {
 function tell(words: Words, reply: Reply): void {
   const code = reply.code === 'moved' && reply.kept === 0 ? 'movedAll' : String(reply.code);
   const key = `queued.${['moved', 'movedAll', 'purged'].includes(code) ? code : 'failed'}`;
+  const { moved, kept, entries } = reply;
+  const counts = { moved: Number(moved), kept: Number(kept), entries: Number(entries) };
   // The editor shows a text as HTML, and the reason may quote a database.
-  const message = $('<p>').text(words(key, { reason: '', ...reply }));
+  const text = words(key, { reason: reply.reason ?? '', ...figuresOf(counts, { _: words }) });
+  const message = $('<p>').text(text);
   RED.notify(message, key === 'queued.failed' ? 'error' : 'success');
 }

@@ -1,12 +1,10 @@
 // Parts of the account's form that show or fold with what is chosen.
-import type { EditorRed } from '../../types/red-editor';
 import { travelsInClear, databaseUrlOf } from '../../../src/queue-postgres/postgres-url';
+import { languageOf } from '../../shared/figures';
 import { problemsInForm, variableIn } from '../../shared/saved';
 import { accountSchema, numbers, type NumberProperty } from '../schema';
 import { documentedWords, exceedsDocumented, meaningOf, type Limits } from './limits';
 import { field, value, type Account } from './values';
-
-declare const RED: EditorRed;
 
 export function showWhatApplies(account: Account): void {
   const environment = value('environment');
@@ -71,14 +69,14 @@ function limitsSentence(account: Account): string {
   }
   const values = Object.fromEntries(properties.map((property) => [property, value(property)]));
   if (problemsInForm(accountSchema(values), values).length > 0) return '';
-  const meaning = meaningOf(readLimits(), Number(value('usersPerPost')), RED.i18n.lang());
+  const meaning = meaningOf(readLimits(), Number(value('usersPerPost')), languageOf(account));
   return account._('limits.meaning', { ...meaning });
 }
 
 export function showWhatLimitsMean(account: Account): void {
   $('#instant-audience-limits-meaning').text(limitsSentence(account));
   $('#instant-audience-limits-above')
-    .text(account._('limits.aboveService', documentedWords(RED.i18n.lang())))
+    .text(account._('limits.aboveService', documentedWords(languageOf(account))))
     .toggle(exceedsDocumented(readLimits()));
 }
 

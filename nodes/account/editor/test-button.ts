@@ -1,5 +1,6 @@
 // Test button of the form, with the result as a sentence; tests the values in the form, saved or not.
 import { post } from '../../shared/editor/post';
+import { figuresOf } from '../../shared/figures';
 import type { EditorNode } from '../../types/red-editor';
 import { stepNames } from '../forms/connection-test';
 
@@ -98,7 +99,8 @@ function stepList(account: EditorNode<object>, whole: Said, steps: NonNullable<R
 
 function sentenceOf(account: EditorNode<object>, { result, params, also, problem }: Result): string {
   if (problem !== undefined) return account._(problem.key, problem.params);
-  const sentence = account._(`test.${result}`, params);
+  const waiting = Number(params.waiting ?? 0);
+  const sentence = account._(`test.${result}`, { ...params, ...figuresOf({ waiting }, account) });
   return also === undefined ? sentence : `${sentence} ${account._(also)}`;
 }
 

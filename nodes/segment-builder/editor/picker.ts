@@ -3,6 +3,7 @@
 // It opens inside its row rather than over the form: nothing to cut off in a small window, and Tab goes on from there.
 import { accountOf, accountValues } from '../../shared/editor/account';
 import { post } from '../../shared/editor/post';
+import { figuresOf } from '../../shared/figures';
 import type { EditorNode } from '../../types/red-editor';
 import { whyNoReply } from './preview-inputs';
 
@@ -218,8 +219,9 @@ class Picker {
     this.next = next;
     const shown = this.found.length;
     const all = total ?? shown;
+    const figures = figuresOf({ shown, total: all }, this.node, 'segment-builder.language');
     if (shown === 0) this.says.text(this.word('none'));
-    else this.says.text(this.word(all > shown ? 'some' : 'all', { shown, total: all }));
+    else this.says.text(this.word(all > shown ? 'some' : 'all', figures));
     if (start === 0 && shown > 0) this.activate(0);
   }
 

@@ -11,6 +11,7 @@ import {
 import { dryRun } from '../../../src/delivery/dry-run';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/schedule/request-limits';
 import { accountOf } from '../../shared/editor/account';
+import { figuresOf, languageOf } from '../../shared/figures';
 import { readSaved, type Saved } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { builderSchema } from '../schema';
@@ -95,7 +96,9 @@ export class Preview {
       this.say(taken.code);
       return;
     }
-    this.say('taken', { time: new Date(taken.atMs).toLocaleTimeString(RED.i18n.lang()) });
+    this.say('taken', {
+      time: new Date(taken.atMs).toLocaleTimeString(languageOf(this.node, 'segment-builder.language')),
+    });
     const text = JSON.stringify(JSON.parse(taken.message), null, 2);
     this.field.val(text);
     this.keep(text);
@@ -182,7 +185,7 @@ function resultOf(node: Builder, result: BuildResult, limits: RequestLimits): Sh
     problems.push(...(total === 1 ? told : told.map((sentence) => word(node, 'item', { index, sentence }))));
   });
   const isGood = problems.length === 0;
-  const partly = total === 1 ? word(node, 'refused') : word(node, 'partly', { good: entries.length, total });
+  const partly = total === 1 ? word(node, 'refused') : partlyMade(node, entries.length, total);
   const note = entries.some(isDeviceLike) ? word(node, 'deviceLike') : '';
   const says = isGood ? madeOf(node, entries) : partly;
   return { says, isGood, problems, note, json: requestsText(entries, limits) };
@@ -194,10 +197,14 @@ function isDeviceLike({ userHead }: CheckedEntry): boolean {
   return domain === undefined && ignoresCase(id);
 }
 
+function partlyMade(node: Builder, good: number, total: number): string {
+  return word(node, 'partly', figuresOf({ good, total }, node, 'segment-builder.language'));
+}
+
 function madeOf(node: Builder, entries: readonly CheckedEntry[]): string {
   const users = new Set(entries.map(({ userKey }) => userKey)).size;
   const segments = entries.reduce((sum, { blocks }) => sum + blocks.length, 0);
-  return word(node, 'good', { users, segments });
+  return word(node, 'good', figuresOf({ users, segments }, node, 'segment-builder.language'));
 }
 
 /** As the out node packs them now; it may put several messages into one request, and shortens times that have waited. */

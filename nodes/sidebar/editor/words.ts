@@ -1,4 +1,6 @@
 // Words, numbers and times as the tab shows them, in the editor's language.
+import { languageOf, long, short, tenths } from '../../shared/figures';
+import { statusText } from '../../shared/queue-state';
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownState } from '../overview';
 
@@ -28,29 +30,30 @@ export function troubleWords(code: string, reason: string): string {
 }
 
 /** State of a queue, in the words of its nodes' status. */
-export function stateText({ key, params, secondsLeft }: ShownState): string {
-  const text = outWord(`status.${key}`, params);
+export function stateText({ secondsLeft, ...condition }: ShownState): string {
+  const text = statusText(condition, { _: outWord });
   const again = secondsLeft === null ? [] : [word('state.again', { time: duration(secondsLeft * 1000) })];
   return [text, ...again].join(' · ');
 }
 
+const language = (): string => languageOf({ _: word });
+
 /** `1,234`, as the language writes it. */
 export function number(figure: number): string {
-  return figure.toLocaleString(RED.i18n.lang());
+  return long(figure, language());
 }
 
 /** `1.2k`, for little room. */
 export function shortNumber(figure: number): string {
-  if (figure < 10_000) return number(Math.round(figure));
-  const [value, unit] = figure < 999_500 ? [figure / 1000, 'k'] : [figure / 1_000_000, 'M'];
-  return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
+  return figure < 10_000 ? number(Math.round(figure)) : short(figure, language());
 }
 
 /** `4 ms`, `1.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(ms: number): string {
   if (ms < 1000) return word('duration.ms', { ms: Math.round(ms) });
   const seconds = ms / 1000;
-  if (seconds < 10 && !Number.isInteger(seconds)) return word('duration.s', { s: seconds.toFixed(1) });
+  if (seconds < 10 && !Number.isInteger(seconds))
+    return word('duration.s', { s: tenths(seconds, language()) });
   const whole = Math.floor(seconds);
   const [d, h, m, s] = [
     Math.floor(whole / 86_400),
@@ -69,5 +72,5 @@ export function time(atMs: number): string {
   const at = new Date(atMs);
   const sameDay = at.toDateString() === new Date().toDateString();
   const clock = { hour: '2-digit', minute: '2-digit', second: '2-digit' } as const;
-  return at.toLocaleString(RED.i18n.lang(), sameDay ? clock : { day: 'numeric', month: 'short', ...clock });
+  return at.toLocaleString(language(), sameDay ? clock : { day: 'numeric', month: 'short', ...clock });
 }
