@@ -3,7 +3,7 @@
 import { printable, maxTextChars } from '../../src/entry/index';
 import { hourMs } from '../../src/queue/index';
 import type { Finding, NoEffectFinding, Range, UsageRun } from '../../src/usage/index';
-import { languageOf, long } from '../shared/figures';
+import { hourOf, languageOf, long } from '../shared/figures';
 import type { Words } from '../shared/words';
 
 /** A finding as it leaves the node. */
@@ -37,7 +37,7 @@ function sentenceOf(words: Words, finding: Finding): string {
       return words._(`finding.${finding.kind}`, {
         users: amount(words, 'user', users),
         associations: figure(associations),
-        since,
+        since: hourOf(since, languageOf(words)),
       });
     }
     case 'otherErrors':

@@ -37,6 +37,14 @@ export function figuresOf(
   return Object.fromEntries(told) as Record<string, string>;
 }
 
+/** An hour of the service, which counts in UTC: `Jan 5, 2026, 10:00 UTC`. */
+export function hourOf(time: string, language: string): string {
+  return new Date(time).toLocaleString(language, {
+    ...{ year: 'numeric', month: 'short', day: 'numeric' },
+    ...{ hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone: 'UTC', timeZoneName: 'short' },
+  });
+}
+
 /** 3 as `3.0` or `3,0`. */
 export function tenths(figure: number, language: string): string {
   return written(figure, language, { minimumFractionDigits: 1 });

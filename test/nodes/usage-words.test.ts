@@ -70,6 +70,9 @@ describe('findings in words', () => {
     assert.match(sentences('de')[0]!, /^Segment 12 ist inaktiv: 4\.120 Hinzufügungen/);
     assert.match(sentences('de')[4]!, /^1\.234 Nutzer \(12,5 %\)/);
     assert.match(sentences('ja')[0]!, /^セグメント12は非アクティブです: 追加4,120件/);
+    assert.match(sentences('en-US')[5]!, / sent since Jan 5, 2026, 10:00 UTC,/);
+    assert.match(sentences('de')[5]!, /, gesendet seit 5\. Jan\. 2026, 10:00 UTC,/);
+    assert.match(sentences('ja')[5]!, /^2026年1月5日 10:00 UTC以降/);
     for (const language of ['en-US', 'de', 'ja']) assert.equal(new Set(sentences(language)).size, all.length);
   });
 
