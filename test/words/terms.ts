@@ -173,8 +173,6 @@ const code = 'the values of msg.control, which are not translated';
 
 /** By language, node and key; each says less than the English does, and why it may. */
 export const exceptions: Readonly<Record<string, string>> = {
-  'de account hint.queueMaxMb': 'one line; the tab and the field above say Warteschlange',
-  'ja account hint.queueMaxMb': 'one line; the tab and the fields above say キュー',
   'de instant-audience-out status.leftBehind': short,
   'de instant-audience-out status.outbox_readonly': short,
   'de instant-audience-out status.outbox_locked': short,
