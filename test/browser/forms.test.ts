@@ -126,6 +126,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       assert.match(await meaning.innerText(), /about 86 million users a day/);
       await editor.field('Users per second').fill('10');
       assert.match(await meaning.innerText(), /860 thousand users a day/);
+      assert.match(await page.locator('#instant-audience-limits-slow').innerText(), /about 5 users a second/);
       await editor.cancel();
     });
 

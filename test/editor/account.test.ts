@@ -303,6 +303,7 @@ describe('the sentence below the limits', () => {
     assert.deepEqual(meaningOf(limits, 1000, 'en-US'), {
       users: '1,000',
       day: '86 million',
+      slow: '500',
     });
   });
 

@@ -20,7 +20,12 @@ export interface Limits {
 export interface Meaning {
   readonly users: string;
   readonly day: string;
+  /** Users a second when every reply takes a second. */
+  readonly slow: string;
 }
+
+/** A permit is free again 1,005 ms after the reply (promise 3), so slow replies cost quota. */
+const slowShare = 1_000 / (1_005 + 1_000);
 
 /** `language` is a BCP 47 tag such as `en-US`; `usersPerCall` is the largest number of users in one call. */
 export function meaningOf(
@@ -34,9 +39,11 @@ export function meaningOf(
     compactDisplay: 'long',
     maximumSignificantDigits: 2,
   });
+  const twoDigits = new Intl.NumberFormat(language, { maximumSignificantDigits: 2 });
   return {
     users: long(users, language),
     day: rough.format(users * 86_400),
+    slow: twoDigits.format(users * slowShare),
   };
 }
 

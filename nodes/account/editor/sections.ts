@@ -61,20 +61,22 @@ function readLimits(): Limits {
   };
 }
 
-/** The sentence below the limits; empty while one of them is not a number yet. */
-function limitsSentence(account: Account): string {
+/** The sentences below the limits; none while one of them is not a number yet. */
+function limitsSentences(account: Account): readonly string[] {
   const properties = ['postsPerSecond', 'usersPerSecond', 'usersPerPost'] as const;
   if (properties.some((property) => variableIn(value(property)) !== null)) {
-    return account._('limits.fromEnvironment');
+    return [account._('limits.fromEnvironment')];
   }
   const values = Object.fromEntries(properties.map((property) => [property, value(property)]));
-  if (problemsInForm(accountSchema(values), values).length > 0) return '';
+  if (problemsInForm(accountSchema(values), values).length > 0) return [];
   const meaning = meaningOf(readLimits(), Number(value('usersPerPost')), languageOf(account));
-  return account._('limits.meaning', { ...meaning });
+  return ['limits.meaning', 'limits.slow'].map((key) => account._(key, { ...meaning }));
 }
 
 export function showWhatLimitsMean(account: Account): void {
-  $('#instant-audience-limits-meaning').text(limitsSentence(account));
+  const [meaning = '', slow = ''] = limitsSentences(account);
+  $('#instant-audience-limits-meaning').text(meaning);
+  $('#instant-audience-limits-slow').text(slow);
   $('#instant-audience-limits-above')
     .text(account._('limits.aboveService', documentedWords(languageOf(account))))
     .toggle(exceedsDocumented(readLimits()));
