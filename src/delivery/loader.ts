@@ -21,14 +21,6 @@ export interface FreshRow extends SharedRow {
   readonly eventMonoMs: number;
 }
 
-/** The part of a message in the current commit. */
-export interface InCommit {
-  /** Entries that stay in memory. */
-  readonly entries: PendingEntry[];
-  /** Characters of those that are on disk only. */
-  charsOnDisk: number;
-}
-
 export interface LoaderParts {
   readonly common: Common;
   readonly durable: boolean;
@@ -44,7 +36,7 @@ export interface LoaderParts {
   readonly failed: (error: unknown) => void;
 }
 
-export class Loader implements Appender<InCommit> {
+export class Loader implements Appender<null> {
   /** Number of the last row. */
   lastSeq = 0;
   /** Rows with higher numbers were appended by this process. */
@@ -55,6 +47,9 @@ export class Loader implements Appender<InCommit> {
   private rowsRead: RowsRead[] = [];
   /** Of nodes that closed without a durable store: the last number that is discarded. */
   private readonly abandoned = new Map<string, number>();
+  /** Of the current commit: new entries that stay in memory, and characters of those that are on disk only. */
+  private admitted: PendingEntry[] = [];
+  private charsOnDisk = 0;
 
   constructor(private readonly parts: LoaderParts) {}
 
@@ -118,30 +113,35 @@ export class Loader implements Appender<InCommit> {
   begin(
     { entries: { length } }: Submission,
     pendingMessage: PendingMessage,
-  ): ReturnType<Appender<InCommit>['begin']> {
+  ): ReturnType<Appender<null>['begin']> {
     const firstSeq = this.lastSeq + 1;
     this.lastSeq += length;
     this.parts.common.pendingMessages.add(pendingMessage, firstSeq, length);
     this.parts.reports.taken(length);
-    return { firstSeq, state: { entries: [], charsOnDisk: 0 } };
+    return { firstSeq, state: null };
   }
 
-  append(row: NewRow, checked: CheckedEntry, { state, pendingMessage, nowMs }: Taken<InCommit>): void {
+  append(row: NewRow, checked: CheckedEntry, { pendingMessage, nowMs }: Taken<null>): void {
     this.parts.pendingUsers.queuedChars += row.body.length;
     const entry = this.admit(row, checked, pendingMessage, nowMs);
     this.parts.commitBuffer.appended(entry === null ? { ...row, cold: true } : row);
-    if (entry === null) state.charsOnDisk += row.body.length;
-    else state.entries.push(entry);
+    if (entry === null) this.charsOnDisk += row.body.length;
+    else this.admitted.push(entry);
   }
 
-  undo(taken: readonly Taken<InCommit>[], nowMs: number): void {
-    for (const { state } of taken.toReversed()) {
-      for (const entry of state.entries.toReversed()) this.parts.pendingUsers.undoAdmit(entry, nowMs);
-    }
-    for (const { state, handedIn } of taken) {
-      this.parts.reports.notAccepted(handedIn.submission.entries.length);
-      this.parts.pendingUsers.queuedChars -= state.charsOnDisk;
-    }
+  /** Everything so far is committed. */
+  committed(): void {
+    this.admitted = [];
+    this.charsOnDisk = 0;
+    this.parts.readAhead.committed(this.lastSeq);
+  }
+
+  undo(taken: readonly Taken<null>[], nowMs: number): void {
+    for (const entry of this.admitted.toReversed()) this.parts.pendingUsers.undoAdmit(entry, nowMs);
+    this.parts.pendingUsers.queuedChars -= this.charsOnDisk;
+    for (const { handedIn } of taken) this.parts.reports.notAccepted(handedIn.submission.entries.length);
+    this.admitted = [];
+    this.charsOnDisk = 0;
   }
 
   /** A new entry into memory; null when it is to be read back later. */

@@ -75,6 +75,9 @@ export const mostWarnings = 10;
 
 const ignore = (): void => undefined;
 
+/** Numbers begin at 1. */
+const unnumbered = -1;
+
 /** Entries of a message whose numbers follow each other. */
 interface Span {
   readonly pendingMessage: PendingMessage;
@@ -84,35 +87,44 @@ interface Span {
   readonly place: number;
 }
 
-/** One message on its way. */
-export class PendingMessage {
-  /** In order. A message that takes several batches of a shared log has several. */
-  private readonly spans: Span[] = [];
+/** One message on its way, and the span of its first entries: usually of all. */
+export class PendingMessage implements Span {
+  firstSeq = unnumbered;
+  lastSeq = unnumbered;
+  readonly place = 0;
+  /** Further spans, in order: of a message that takes several batches of a shared log. */
+  private more: Span[] | null = null;
+  private readonly entries: number;
+  private readonly users: number;
+  private readonly associations: number;
   private open: number;
   private accepted = 0;
   private superseded = 0;
   private expired = 0;
-  private readonly rejections: Rejection[] = [];
-  private readonly warnings: string[] = [];
+  private rejections: Rejection[] | null = null;
+  private warnings: string[] | null = null;
   private ended = false;
 
   constructor(
     readonly node: string,
-    private readonly counts: {
-      readonly entries: number;
-      readonly users: number;
-      readonly associations: number;
-    },
+    { entries, users, associations }: Pick<Summary, 'entries' | 'users' | 'associations'>,
     /** Position in the input of each entry handed in, null when they are the same. */
     private readonly indexes: readonly number[] | null,
     private onEnd: (end: MessageEnd) => void,
   ) {
-    this.open = counts.entries;
+    this.entries = entries;
+    this.users = users;
+    this.associations = associations;
+    this.open = entries;
+  }
+
+  get pendingMessage(): this {
+    return this;
   }
 
   /** Whether any of its entries has a number, by which outcomes find it. */
   get isNumbered(): boolean {
-    return this.spans.length > 0;
+    return this.firstSeq !== unnumbered;
   }
 
   get isOpen(): boolean {
@@ -121,31 +133,49 @@ export class PendingMessage {
 
   /** The next so many of its entries got the numbers from `firstSeq` on. */
   numbered(firstSeq: number, entries: number): Span {
-    const before = this.spans.at(-1);
-    const place = before === undefined ? 0 : before.place + before.lastSeq - before.firstSeq + 1;
-    const span = { pendingMessage: this, firstSeq, lastSeq: firstSeq + entries - 1, place };
-    this.spans.push(span);
+    const lastSeq = firstSeq + entries - 1;
+    if (!this.isNumbered) {
+      this.firstSeq = firstSeq;
+      this.lastSeq = lastSeq;
+      return this;
+    }
+    const before = this.more?.at(-1) ?? this;
+    const place = before.place + before.lastSeq - before.firstSeq + 1;
+    const span = { pendingMessage: this, firstSeq, lastSeq, place };
+    this.more ??= [];
+    this.more.push(span);
     return span;
+  }
+
+  /** Of the entry with this number, among the message's entries. */
+  private placeOf(seq: number): number {
+    const span = seq <= this.lastSeq ? this : spanOf(this.more!, seq)!;
+    return span.place + seq - span.firstSeq;
   }
 
   /** One of its entries has ended. True when it was the last. */
   entryEnded(seq: number, ending: Ending): boolean {
-    const { firstSeq, place: first } = spanOf(this.spans, seq)!;
-    const place = first + seq - firstSeq;
-    const index = this.indexes === null ? place : (this.indexes[place] ?? place);
     const { rejection, warnings } = ending;
-    if (rejection !== null) this.rejections.push({ index, ...rejection });
+    if (rejection !== null) this.entryRejected(seq, rejection);
     else if (ending.expiredBlocks > 0) this.expired += 1;
     else if (ending.acceptedBlocks > 0) this.accepted += 1;
     else this.superseded += 1;
-    if (warnings !== null && this.warnings.length < mostWarnings) this.warnings.push(...warnings);
+    if (warnings !== null && (this.warnings?.length ?? 0) < mostWarnings)
+      this.warnings = [...(this.warnings ?? []), ...warnings];
     this.open -= 1;
     if (this.open > 0) return false;
-    const { rejections } = this;
-    const discarded = rejections.length === this.counts.entries;
+    const rejections = this.rejections ?? [];
+    const discarded = rejections.length === this.entries;
     if (discarded && rejections.every(({ code }) => code === closedEnd.code)) this.end(closedEnd);
     else this.end({ kind: 'settled', summary: this.summary(), rejections });
     return true;
+  }
+
+  private entryRejected(seq: number, rejection: NonNullable<Ending['rejection']>): void {
+    const place = this.placeOf(seq);
+    const index = this.indexes === null ? place : (this.indexes[place] ?? place);
+    this.rejections ??= [];
+    this.rejections.push({ index, ...rejection });
   }
 
   endQueued(reason: QueuedReason): void {
@@ -163,14 +193,9 @@ export class PendingMessage {
   }
 
   private summary(): Summary {
-    const { accepted, superseded, expired } = this;
-    return {
-      ...this.counts,
-      accepted,
-      superseded,
-      expired,
-      warnings: [...new Set(this.warnings)].slice(0, mostWarnings),
-    };
+    const { entries, users, associations, accepted, superseded, expired } = this;
+    const warnings = this.warnings === null ? [] : [...new Set(this.warnings)].slice(0, mostWarnings);
+    return { entries, users, associations, accepted, superseded, expired, warnings };
   }
 }
 

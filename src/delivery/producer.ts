@@ -8,6 +8,7 @@ import { queuedBody } from '../entry/serialise';
 import type { NewRow, Source } from '../queue/store';
 import type { Clock } from '../clock';
 import type { Common } from './engine-options';
+import { Fifo } from './pending/fifo';
 import { laneOf } from './pending/pending-users';
 import { closedEnd, PendingMessage, type MessageEnd } from './pending-messages';
 
@@ -78,7 +79,7 @@ export class Producer<State> {
   unstored = 0;
   /** Messages of which some entries are not stored yet; of the last one perhaps not all rows are made. */
   readonly taken: Taken<State>[] = [];
-  private waiting: HandedIn[] = [];
+  private waiting = new Fifo<HandedIn>();
   private partlyTaken: Taken<State> | null = null;
   /** Rows of the turn under way. */
   private rows = 0;
@@ -97,12 +98,12 @@ export class Producer<State> {
 
   /** Messages that were not taken yet. */
   get size(): number {
-    return this.waiting.length;
+    return this.waiting.size;
   }
 
   /** Every message up to this number is stored, or was refused. */
   get storedThrough(): number {
-    const oldest = this.taken[0]?.handedIn ?? this.waiting[0];
+    const oldest = this.taken[0]?.handedIn ?? this.waiting.peek();
     return oldest === undefined ? this.pushed : oldest.number - 1;
   }
 
@@ -129,10 +130,14 @@ export class Producer<State> {
 
   /** Ends what was not taken yet: of one node, or of all. */
   refuse(end: MessageEnd, node: string | null = null): void {
-    const isRefused = ({ submission }: HandedIn): boolean => node === null || submission.source.node === node;
-    const refused = this.waiting.filter(isRefused);
-    this.waiting = this.waiting.filter((one) => !isRefused(one));
-    for (const { submission } of refused) this.refuseOne(submission, end);
+    const before = this.waiting;
+    this.waiting = new Fifo();
+    const refused: Submission[] = [];
+    for (const one of before) {
+      if (node === null || one.submission.source.node === node) refused.push(one.submission);
+      else this.waiting.push(one);
+    }
+    for (const submission of refused) this.refuseOne(submission, end);
   }
 
   private refuseOne({ entries, onEnd }: Submission, end: MessageEnd): void {
@@ -153,18 +158,17 @@ export class Producer<State> {
    */
   take(nowMs: number): boolean {
     let blocks = this.partlyTaken === null ? 0 : this.takeSome(this.partlyTaken, this.blocksPerSlice);
-    let count = 0;
-    for (; blocks < this.blocksPerSlice && this.takesAlso(this.waiting[count]); count += 1) {
-      const handedIn = this.waiting[count]!;
+    while (blocks < this.blocksPerSlice && this.takesAlso(this.waiting.peek())) {
+      const handedIn = this.waiting.shift()!;
       this.reachMarks(handedIn.number);
       const refusal = this.appender.refusalOf(handedIn.submission);
       if (refusal === null)
         blocks += this.takeSome(this.begin(handedIn, nowMs), this.blocksPerSlice - blocks);
       else this.refuseOne(handedIn.submission, refusal);
     }
-    this.waiting.splice(0, count);
-    if (this.partlyTaken !== null || this.takesAlso(this.waiting[0])) return false;
-    this.reachMarks(this.waiting[0]?.number ?? Infinity);
+    const next = this.waiting.peek();
+    if (this.partlyTaken !== null || this.takesAlso(next)) return false;
+    this.reachMarks(next?.number ?? Infinity);
     this.rows = 0;
     return true;
   }

@@ -214,7 +214,7 @@ export class Turns {
         // What waited for the store may go on.
         if (this.trouble !== null) this.turnMissed = true;
         this.trouble = null;
-        this.parts.readAhead.committed(this.parts.loader.lastSeq);
+        this.parts.loader.committed();
         this.afterCommit();
       },
       (error: unknown) => {

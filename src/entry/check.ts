@@ -201,10 +201,11 @@ function readBlocks(raw: unknown, allowUnknown: boolean, findings: Findings): Bl
 }
 
 function readEachBlock(raw: readonly unknown[], allowUnknown: boolean, findings: Findings): Block[] {
-  const blocks: Block[] = [];
+  // An empty array that grows by push has room for 17.
+  const blocks = new Array<Block>(raw.length);
   for (let index = 0; index < raw.length && !findings.full; index++) {
     const block = readBlock(raw[index], index, allowUnknown, findings);
-    if (block !== null) blocks.push(block);
+    if (block !== null) blocks[index] = block;
   }
   return blocks;
 }

@@ -26,21 +26,40 @@ export class SliceTurns {
 
   /** The slices of one piece of work; the first begins now. */
   slices(): Slices {
-    let untilMs = this.monoMs() + this.sliceMs;
-    let paused = false;
-    return {
-      get paused() {
-        return paused;
-      },
-      next: () => {
-        if (this.monoMs() < untilMs) return null;
-        paused = true;
-        this.tail = this.tail.then(this.turn);
-        return this.tail.then(() => {
-          untilMs = this.monoMs() + this.sliceMs;
-        });
-      },
-    };
+    return new WorkSlices(this);
+  }
+
+  /** When a slice that begins now ends. */
+  get untilMs(): number {
+    return this.monoMs() + this.sliceMs;
+  }
+
+  isOver(untilMs: number): boolean {
+    return this.monoMs() >= untilMs;
+  }
+
+  /** Resolves at the start of the next slice. */
+  nextTurn(): Promise<void> {
+    this.tail = this.tail.then(this.turn);
+    return this.tail;
+  }
+}
+
+class WorkSlices implements Slices {
+  paused = false;
+  private untilMs: number;
+
+  constructor(private readonly turns: SliceTurns) {
+    this.untilMs = turns.untilMs;
+  }
+
+  next(): Promise<void> | null {
+    const { turns } = this;
+    if (!turns.isOver(this.untilMs)) return null;
+    this.paused = true;
+    return turns.nextTurn().then(() => {
+      this.untilMs = turns.untilMs;
+    });
   }
 }
 
@@ -73,12 +92,25 @@ export function eachInSlices(
   slices: Slices,
   step: (index: number) => void,
 ): Promise<void> | null {
-  return inSlices(stepsOf(count, step), slices) ?? null;
+  for (let index = 0; index < count; index++) {
+    const pause = slices.next();
+    if (pause !== null) return continueEach(pause, index, count, slices, step);
+    step(index);
+  }
+  return null;
 }
 
-function* stepsOf(count: number, step: (index: number) => void): Steps {
-  for (let index = 0; index < count; index++) {
+async function continueEach(
+  pause: Promise<void>,
+  from: number,
+  count: number,
+  slices: Slices,
+  step: (index: number) => void,
+): Promise<void> {
+  await pause;
+  for (let index = from; index < count; index++) {
     step(index);
-    yield;
+    const next = slices.next();
+    if (next !== null) await next;
   }
 }

@@ -45,13 +45,13 @@ export class Monitor {
   ended(entries: readonly PendingEntry[]): void {
     const nowMs = this.clock.wallMs();
     for (const entry of entries) {
-      const { rejection } = entry.ending;
+      const { rejection } = entry;
       if (rejection !== null) {
         const { code, message } = rejection;
         const isDiscarded = discarded.has(code);
         if (!isDiscarded) this.failedToday.add(nowMs, 1);
         this.rejections.add(nowMs, entry.source.node, code, message, entry.checked, isDiscarded);
-      } else if (endOf(entry.ending) === 'accepted') {
+      } else if (endOf(entry) === 'accepted') {
         const ms = Math.max(0, nowMs - entry.appendedWallMs);
         this.latency.add(ms);
         this.sinceSample.add(ms);

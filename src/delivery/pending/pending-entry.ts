@@ -42,8 +42,8 @@ export class PendingBlock {
   again = false;
   /** Older blocks that end together with this one; the newest is the last. */
   absorbed: PendingBlock[] | null = null;
-  /** Monotonic ms of the first refusal of a body with this block; Infinity if there was none. */
-  refusedAtMs = Infinity;
+  /** Monotonic ms of the first refusal of a body with this block. */
+  refusedAtMs: number | null = null;
   /** Whether the last request sent this block as a removal because its expiration had passed. */
   sentExpired = false;
   /** The service refused this block, so it changed nothing there and replaces nothing. */
@@ -98,18 +98,8 @@ export class PendingBlock {
 /** What an entry in memory keeps of its row. */
 export type EntryRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'appendedWallMs'>;
 
-/** What has become of the blocks of an entry so far. */
-class EntryEnding implements Ending {
-  acceptedBlocks = 0;
-  expiredBlocks = 0;
-  rejection: Ending['rejection'] = null;
-  /** A block was not sent because of a purge, an erasure or a closed node. */
-  discarded = false;
-  warnings: string[] | null = null;
-}
-
-/** One pending entry in memory. */
-export class PendingEntry {
+/** One pending entry in memory, with what has become of its blocks so far. */
+export class PendingEntry implements Ending {
   readonly blocks: readonly PendingBlock[];
   /** Number of blocks that have never ended. */
   open: number;
@@ -117,7 +107,12 @@ export class PendingEntry {
   unended: number;
   /** The user that holds this entry. */
   owner: EntryOwner | null = null;
-  readonly ending = new EntryEnding();
+  acceptedBlocks = 0;
+  expiredBlocks = 0;
+  rejection: Ending['rejection'] = null;
+  /** A block was not sent because of a purge, an erasure or a closed node. */
+  discarded = false;
+  warnings: readonly string[] | null = null;
   /** Whether the user already had entries in memory: the read-ahead has a limit of its own for these. */
   further = false;
 
@@ -147,6 +142,10 @@ export class PendingEntry {
     if (row !== 'waiting') this.markReported();
   }
 
+  get ending(): Ending {
+    return this;
+  }
+
   /** Marks an entry that was reported before: it is sent again and not counted. */
   private markReported(): void {
     this.open = 0;
@@ -173,9 +172,8 @@ export class PendingEntry {
    * or replaced by newer ones. An entry that was replaced entirely still counts on its own.
    */
   get hadNoEffect(): boolean {
-    const { acceptedBlocks, expiredBlocks, discarded } = this.ending;
-    if (this.row !== 'waiting' || acceptedBlocks + expiredBlocks > 0) return false;
-    return discarded || this.allRejected;
+    if (this.row !== 'waiting' || this.acceptedBlocks + this.expiredBlocks > 0) return false;
+    return this.discarded || this.allRejected;
   }
 
   /** Whether the service refused every block. */

@@ -160,12 +160,11 @@ export class PendingUsers {
     if (!block.again) {
       block.again = true;
       const why = rejection !== null && isDeletion(rejection.code) ? rejection.code : null;
-      const { ending } = entry;
-      if (end === 'accepted') ending.acceptedBlocks += 1;
-      else if (end === 'expired') ending.expiredBlocks += 1;
+      if (end === 'accepted') entry.acceptedBlocks += 1;
+      else if (end === 'expired') entry.expiredBlocks += 1;
       else if (rejection !== null) {
-        ending.rejection ??= rejection;
-        if (why !== null || rejection.code === closedCode) ending.discarded = true;
+        entry.rejection ??= rejection;
+        if (why !== null || rejection.code === closedCode) entry.discarded = true;
       }
       if (entry.blockEnded()) {
         this.reports.entryEnded(entry);

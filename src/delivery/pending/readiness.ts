@@ -86,7 +86,7 @@ export class Readiness {
   /** Enqueues users whose wait is over. */
   takeDue(nowMs: number): void {
     for (let user = this.delayed.popDue(nowMs); user !== null; user = this.delayed.popDue(nowMs)) {
-      user.delayedUntilMs = -Infinity;
+      user.delayedUntilMs = 0;
       this.enqueue(user, nowMs);
     }
   }

@@ -29,12 +29,12 @@ export class User implements EntryOwner {
   flight: readonly PendingBlock[] | null = null;
   /** Monotonic ms before which the user is not sent (backoff). */
   notBeforeMs = 0;
-  /** Monotonic ms of the delay that was scheduled last. */
-  delayedUntilMs = -Infinity;
+  /** Monotonic ms of the delay that was scheduled last; 0 for none. */
+  delayedUntilMs = 0;
   /** Failures in a row. */
   failures = 0;
-  /** Limit on the blocks of the next request; halved when a body of this user alone was refused. */
-  blockLimit = Infinity;
+  /** Limit on the blocks of the next request; halved when a body of this user alone was refused. Null for none. */
+  blockLimit: number | null = null;
   /** Whether the user is in a bisection. */
   inBisection = false;
   /** The ready queue that holds this user; a stale position in another queue is skipped. */
@@ -238,9 +238,11 @@ export class User implements EntryOwner {
     const only = this.onlyBlock();
     if (only !== null) {
       const account = only.state === 'waiting' && !held(only) ? login(only.entry.source.account) : null;
-      return account === null ? null : { blocks: [only], account };
+      return account === null ? null : { blocks: only.entry.blocks, account };
     }
-    return this.order?.waiting.select(Math.min(limit, this.blockLimit), login, nowMonoMs, held) ?? null;
+    return (
+      this.order?.waiting.select(Math.min(limit, this.blockLimit ?? limit), login, nowMonoMs, held) ?? null
+    );
   }
 
   /** Accounts of the blocks that the next request may take; at least one if the user `waits`. */

@@ -35,7 +35,7 @@ export class WaitingBlocks {
   private queueOf({ entry, segBlock, refusedAtMs }: PendingBlock): PendingBlocks {
     const { account } = entry.source;
     const removes = segBlock.expiration === -1;
-    const refused = refusedAtMs < Infinity;
+    const refused = refusedAtMs !== null;
     for (const queue of this.queues) {
       const { sort } = queue;
       if (sort.account === account && sort.removes === removes && sort.refused === refused) return queue;
@@ -74,7 +74,7 @@ export class WaitingBlocks {
       const places: PendingBlock[][] = [[], [], [], []];
       for (const block of blocks) {
         const removes = sentExpiration(block, nowMonoMs) === -1;
-        places[(block.refusedAtMs < Infinity ? 2 : 0) + (removes ? 0 : 1)]!.push(block);
+        places[(block.refusedAtMs === null ? 0 : 2) + (removes ? 0 : 1)]!.push(block);
       }
       blocks = places.flat().slice(0, most);
     }

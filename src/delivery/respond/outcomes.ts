@@ -176,7 +176,8 @@ export class Outcomes {
     const given = verdict.kind === 'accepted' ? verdict.warnings : [];
     const warnings = remark === null ? given : [...given, remark];
     const { blocksPerUser } = this.parts.scheduler.request;
-    user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
+    if (user.blockLimit !== null)
+      user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? null : user.blockLimit * 2;
     for (let place = 0; place < blocks.length; place += 1) {
       const block = blocks[place]!;
       const refusal =
@@ -307,7 +308,7 @@ export class Outcomes {
     if (blocks.length > 1) {
       user.blockLimit = Math.ceil(blocks.length / 2);
       this.parts.scheduler.bisection.push({ users: [user], probe: false });
-    } else if (this.parts.circuitBreaker.acceptedSentMs >= only.refusedAtMs) {
+    } else if (this.parts.circuitBreaker.acceptedSentMs >= only.refusedAtMs!) {
       user.blockLimit = 1;
       user.failures = 0;
       this.parts.pendingUsers.reject(only, outcome.code, outcome.message);
@@ -336,7 +337,7 @@ export class Outcomes {
    * queue.
    */
   private searchOn(user: User, nowMs: number): void {
-    if (user.blockLimit !== Infinity && user.waits)
+    if (user.blockLimit !== null && user.waits)
       this.parts.scheduler.bisection.push({ users: [user], probe: false });
     else this.parts.scheduler.leaveSearch(user, nowMs);
   }
@@ -348,14 +349,13 @@ function countBlock(sent: SentCounts, { segBlock, sentExpired }: PendingBlock): 
 }
 
 function noteWarnings(entry: PendingEntry, warnings: readonly string[]): void {
-  const { ending } = entry;
-  ending.warnings = [...new Set([...(ending.warnings ?? []), ...warnings])].slice(0, mostWarnings);
+  entry.warnings = [...new Set([...(entry.warnings ?? []), ...warnings])].slice(0, mostWarnings);
 }
 
 /** Call before the blocks wait again, since their list depends on it. */
 function recordRefused({ users }: Post, nowMs: number): void {
   for (const { blocks } of users) {
-    for (const block of blocks) block.refusedAtMs = Math.min(block.refusedAtMs, nowMs);
+    for (const block of blocks) block.refusedAtMs ??= nowMs;
   }
 }
 

@@ -64,14 +64,14 @@ export class Reports {
 
   entryEnded(entry: PendingEntry): void {
     this.counters.waiting -= 1;
-    this.counters[endOf(entry.ending)] += 1;
+    this.counters[endOf(entry)] += 1;
     this.ended.push(entry);
   }
 
   /** Takes back `entryEnded`, because the entry was never durable. */
   undoEntryEnded(entry: PendingEntry): void {
     this.counters.waiting += 1;
-    this.counters[endOf(entry.ending)] -= 1;
+    this.counters[endOf(entry)] -= 1;
     this.ended = this.ended.filter((other) => other !== entry);
   }
 

@@ -260,15 +260,15 @@ export class Scheduler {
   }
 
   private select(user: User, nowMs: number): ReturnType<User['select']> {
-    const login = (account: string): string | null => this.readyLogin(account);
-    return user.select(this.request.blocksPerUser, login, nowMs, this.pendingUsers.readiness.heldNow(nowMs));
+    const held = this.pendingUsers.readiness.heldNow(nowMs);
+    return user.select(this.request.blocksPerUser, this.readyLogin, nowMs, held);
   }
 
   /** The account that sends entries of `account`, if it can send now; else null. */
-  private readyLogin(account: string): string | null {
+  private readonly readyLogin = (account: string): string | null => {
     const serving = this.logins.serving(account);
     return serving !== null && this.logins.isReady(serving) ? serving : null;
-  }
+  };
 
   private accountsReady(): string[] {
     return this.logins

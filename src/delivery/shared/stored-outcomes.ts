@@ -26,10 +26,10 @@ export function outcomesOfOthers(
 }
 
 function reportOf(entry: PendingEntry): string {
-  const { rejection, warnings } = entry.ending;
+  const { rejection, warnings } = entry;
   const erased = rejection?.code === erasedCode;
   return JSON.stringify({
-    end: endOf(entry.ending),
+    end: endOf(entry),
     ...(rejection !== null && { rejection }),
     ...(warnings !== null && { warnings }),
     ...(!erased && { entry: entryBody(entry.checked) }),

@@ -49,7 +49,9 @@ export function exchange(
   return new Promise((resolve) => {
     const handler = new ExchangeHandler(limits, events, resolve);
     try {
-      dispatcher.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler);
+      // Of a text, undici counts the bytes, and the socket encodes it in parts.
+      const body = request.body === null ? null : Buffer.from(request.body);
+      dispatcher.dispatch({ ...request, body, headersTimeout: 0, bodyTimeout: 0 }, handler);
     } catch (error) {
       handler.onResponseError(undefined, error);
     }

@@ -49,7 +49,7 @@ export const orderBugs: readonly Bug[] = [
     Coalescing,
     'absorb',
     function (original, older, newer, covered) {
-      const failed = older.refusedAtMs < Infinity && newer.state === 'waiting';
+      const failed = older.refusedAtMs !== null && newer.state === 'waiting';
       original(failed ? newer : older, failed ? older : newer, covered);
     },
   ),
