@@ -25,19 +25,16 @@ import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { AccountUse } from '../shared/account-use';
 import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
 import { InOrder } from '../shared/in-order';
-import type { Message } from '../shared/message-copy';
 import { statusText } from '../shared/queue-state';
 import { problemsText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { newSlices } from '../shared/slices';
 import { toError, typedInputsOf } from '../shared/typed-input';
 import { issueText, rejection, type Rejection } from '../shared/words';
-import { Reporter, type Delivery } from './reporter';
+import { Delivery, Reporter } from './reporter';
 import { outSchema, type OutSettings } from './schema';
 import { letGo } from './segment-watch';
 import { SegmentWarnings } from './segment-words';
 import { accountStatus, StatusLine } from './status-line';
-
-type Done = Delivery['done'];
 
 export = (RED: NodeAPI): void => {
   function Out(this: Node, config: NodeDef & Saved): void {
@@ -52,8 +49,6 @@ export = (RED: NodeAPI): void => {
 
 /** A message's request to the engine, in the order of the messages. */
 type Work = (engine: MemberQueue) => void;
-
-type Incoming = Pick<Delivery, 'message' | 'send' | 'done'>;
 
 /** Of an unusable node. */
 const defaultSettings = (readSaved(outSchema, {}) as { settings: OutSettings }).settings;
@@ -73,8 +68,8 @@ class OutNode {
   private closed = false;
   /** Messages before the account's engine was ready. */
   private readonly early: (() => void)[] = [];
-  /** Messages not yet handed to the engine. */
-  private readonly notAccepted = new Set<Done>();
+  /** Messages that wait to be handed to the engine, and erasures under way. */
+  private readonly notAccepted = new Set<Delivery>();
 
   constructor(
     private readonly RED: NodeAPI,
@@ -100,7 +95,7 @@ class OutNode {
   start(reading: Reading<OutSettings>): void {
     const { RED, node, reader } = this;
     node.on('input', (message, send, done) =>
-      this.input({ message, send, done: this.onceOnly(done as (error?: string) => void) }),
+      this.input(new Delivery(message, send, done as (error?: string) => void)),
     );
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     noStatusOnceRemoved(node);
@@ -159,7 +154,7 @@ class OutNode {
     await this.use.leave(!removed, this.reporter.stop());
     this.closed = true;
     await this.reporter.told();
-    for (const done of this.notAccepted) done(this.notTaken());
+    for (const delivery of this.notAccepted) delivery.done(this.notTaken());
   }
 
   private notTaken(): Error {
@@ -168,111 +163,104 @@ class OutNode {
 
   // ── Input ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A message is done exactly once. Errors are texts, since the debug sidebar shows only 30 characters of an error object. */
-  private onceOnly(done: (error?: string) => void): Done {
-    let called = false;
-    const once: Done = (error) => {
-      this.notAccepted.delete(once);
-      if (called) return;
-      called = true;
-      if (error === undefined) done();
-      else done(error.message);
-    };
-    return once;
-  }
-
-  private input(incoming: Incoming): void {
-    const { message, done } = incoming;
-    this.whenUsable(done, () => {
-      this.notAccepted.add(done);
+  private input(delivery: Delivery): void {
+    this.whenUsable(delivery, () => {
       const slices = newSlices();
       // A control message acts after the entries of earlier messages.
       const work =
-        message.control === undefined
-          ? this.workOf(incoming, slices)
-          : (engine: MemberQueue) => this.control(engine, message, done);
-      this.inOrder.deliver(work, slices.paused, (its) => this.whenReady(done, its));
+        delivery.message.control === undefined
+          ? this.workOf(delivery, slices)
+          : (engine: MemberQueue) => this.control(engine, delivery);
+      const isDelivered = this.inOrder.deliver(work, slices.paused, (its) => this.whenReady(delivery, its));
+      if (!isDelivered) this.notAccepted.add(delivery);
     });
   }
 
   /** Acts, or ends the message with the reason why the node cannot. */
-  private whenUsable(done: Done, act: () => void): void {
-    this.reporter.guarded(done, () => {
-      if (this.closed) done(this.notTaken());
-      else if (this.problem !== null) done(new Error(this.problem));
+  private whenUsable(delivery: Delivery, act: () => void): void {
+    this.reporter.guarded(delivery, () => {
+      if (this.closed) delivery.done(this.notTaken());
+      else if (this.problem !== null) delivery.done(new Error(this.problem));
       else act();
     });
   }
 
-  private whenReady(done: Done, work: Work): void {
-    this.whenUsable(done, () => {
-      if (this.engine === null) this.early.push(() => this.whenReady(done, work));
-      else {
-        this.notAccepted.delete(done);
+  private whenReady(delivery: Delivery, work: Work): void {
+    this.notAccepted.delete(delivery);
+    this.whenUsable(delivery, () => {
+      if (this.engine !== null) {
         work(this.engine);
+        return;
       }
+      this.notAccepted.add(delivery);
+      this.early.push(() => this.whenReady(delivery, work));
     });
   }
 
-  private control(engine: MemberQueue, message: Message, done: Done): void {
-    const { control } = message;
+  private control(engine: MemberQueue, delivery: Delivery): void {
+    const { control } = delivery.message;
     if (control === 'erase') {
-      this.erase(engine, message, done);
+      this.erase(engine, delivery);
       return;
     }
     if (control === 'flush') engine.flush();
     else if (control === 'pause') engine.pause();
     else if (control === 'resume') engine.resume();
     else {
-      done(new Error(this.RED._('error.control_unknown', { control: shorten(control) })));
+      delivery.done(new Error(this.RED._('error.control_unknown', { control: shorten(control) })));
       return;
     }
     this.status.refresh();
-    done();
+    delivery.done();
   }
 
   /** Done when no entry of the user is left, in memory or on disk. */
-  private erase(engine: MemberQueue, { user_id: user, domain }: Message, done: Done): void {
+  private erase(engine: MemberQueue, delivery: Delivery): void {
+    const { user_id: user, domain } = delivery.message;
     const read = readErasedUser(user, domain);
     if (!read.ok) {
-      done(new Error(issueText(this.RED, 'out', read.issue)));
+      delivery.done(new Error(issueText(this.RED, 'out', read.issue)));
       return;
     }
     forgetLastMessagesOf(read.id);
-    this.notAccepted.add(done);
+    this.notAccepted.add(delivery);
+    const ended = (error?: Error): void => {
+      this.notAccepted.delete(delivery);
+      delivery.done(error);
+    };
     const failed = (error: unknown): void =>
-      done(new Error(this.RED._('error.erase_failed', { reason: shortenThrown(error) })));
-    engine.erase(read.keys, read.id).then(() => done(), failed);
+      ended(new Error(this.RED._('error.erase_failed', { reason: shortenThrown(error) })));
+    engine.erase(read.keys, read.id).then(() => ended(), failed);
   }
 
-  private workOf(incoming: Incoming, slices: Slices): Work | Promise<Work> {
-    const read = (this.reader as EntryReader).read(incoming.message, slices);
+  private workOf(delivery: Delivery, slices: Slices): Work | Promise<Work> {
+    const read = (this.reader as EntryReader).read(delivery.message, slices);
     const workOn =
       (entries: MessageEntries): Work =>
       (engine) =>
-        this.take(engine, incoming, entries);
+        this.take(engine, delivery, entries);
     return read instanceof Promise ? read.then(workOn).catch(failedWork) : workOn(read);
   }
 
-  private take(engine: MemberQueue, incoming: Incoming, read: MessageEntries): void {
+  private take(engine: MemberQueue, delivery: Delivery, read: MessageEntries): void {
     if (read.kind === 'unread') {
-      incoming.done(new Error(read.reason));
+      delivery.done(new Error(read.reason));
       return;
     }
     if (read.kind === 'noEntries') {
       this.countInvalid(engine, [read.rejected]);
-      incoming.done(new Error(read.rejected.message));
+      delivery.done(new Error(read.rejected.message));
       return;
     }
-    const { entries, valid, indexes, rejected } = read;
+    const { valid, indexes, rejected } = read;
     if (rejected.length > 0) this.countInvalid(engine, rejected);
-    const delivery: Delivery = { ...incoming, entries, rejected };
+    delivery.read(read);
     this.segments.saw(valid);
     if (valid.length === 0) this.reporter.rejected(delivery);
     else if (this.settings.dryRun) {
       const limits = this.use.account?.requestLimits ?? documentedRequestLimits;
       this.reporter.dryRun(delivery, valid, limits);
-    } else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);
+    } else this.submit(engine, delivery, valid, indexes);
   }
 
   private countInvalid(engine: MemberQueue, rejected: readonly Rejection[]): void {
@@ -292,7 +280,7 @@ class OutNode {
       indexes,
       completeOn: this.settings.completeOn,
       onEnd: (end) =>
-        this.reporter.guarded(delivery.done, () => this.reporter.ended(delivery, end, engine.durable)),
+        this.reporter.guarded(delivery, () => this.reporter.ended(delivery, end, engine.durable)),
     });
   }
 }
@@ -316,17 +304,38 @@ function entryReader(RED: NodeAPI, node: Node, settings: OutSettings): EntryRead
 /** Number of rejected entries of a message with all their issues; the others have their first issue. */
 const mostFullyTold = 100;
 
-interface Checked {
-  /** As they are in the message. */
-  readonly entries: readonly unknown[];
+class Checked {
+  readonly kind = 'checked';
   readonly valid: CheckedEntry[];
-  /** Of the valid ones, in the input. */
-  readonly indexes: number[];
-  readonly rejected: Rejection[];
+  /** Of the valid ones, in the input; null while all are valid. */
+  indexes: number[] | null = null;
+  rejected: Rejection[] = [];
+  private count = 0;
+
+  /** @param entries as they are in the message */
+  constructor(readonly entries: readonly unknown[]) {
+    this.valid = new Array<CheckedEntry>(entries.length);
+  }
+
+  accept(index: number, entry: CheckedEntry): void {
+    this.valid[this.count++] = entry;
+    this.indexes?.push(index);
+  }
+
+  reject(rejection: Rejection): void {
+    this.indexes ??= Array.from({ length: this.count }, (_, index) => index);
+    this.rejected.push(rejection);
+  }
+
+  /** After the last entry. */
+  whole(): this {
+    this.valid.length = this.count;
+    return this;
+  }
 }
 
 type MessageEntries =
-  | ({ readonly kind: 'checked' } & Checked)
+  | Checked
   | { readonly kind: 'noEntries'; readonly rejected: Rejection }
   /** The input could not be read. */
   | { readonly kind: 'unread'; readonly reason: string };
@@ -360,22 +369,19 @@ class EntryReader {
       return { kind: 'unread', reason: RED._('error.input_failed', { path, reason: value.reason }) };
     const read = readEntries(value, path);
     if (!read.ok) return { kind: 'noEntries', rejected: rejection(RED, 'out', 0, value, [read.issue]) };
-    const { entries } = read;
-    const checked: Checked = { entries, valid: [], indexes: [], rejected: [] };
-    const working = eachInSlices(entries.length, slices, (index) => this.check(index, checked));
-    const done: MessageEntries = { kind: 'checked', ...checked };
-    return working === null ? done : working.then(() => done);
+    const checked = new Checked(read.entries);
+    const working = eachInSlices(read.entries.length, slices, (index) => this.check(index, checked));
+    return working === null ? checked.whole() : working.then(() => checked.whole());
   }
 
   /** By index, since a hole in an array is also an invalid entry. */
-  private check(index: number, { entries, valid, indexes, rejected }: Checked): void {
+  private check(index: number, checked: Checked): void {
     const { allowUnknownFields, lateAdds } = this.settings;
-    const mostIssues = rejected.length < mostFullyTold ? maxIssues : 1;
-    const checked = checkEntry(entries[index], { allowUnknownFields, ages: lateAdds !== 'asIs', mostIssues });
-    if (checked.ok) {
-      valid.push(checked.entry);
-      indexes.push(index);
-    } else rejected.push(rejection(this.RED, 'out', index, entries[index], checked.issues));
+    const entry = checked.entries[index];
+    const mostIssues = checked.rejected.length < mostFullyTold ? maxIssues : 1;
+    const result = checkEntry(entry, { allowUnknownFields, ages: lateAdds !== 'asIs', mostIssues });
+    if (result.ok) checked.accept(index, result.entry);
+    else checked.reject(rejection(this.RED, 'out', index, entry, result.issues));
   }
 }
 

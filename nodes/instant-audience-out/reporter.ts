@@ -13,21 +13,41 @@ import { newSlices } from '../shared/slices';
 import { textOr, type Rejection } from '../shared/words';
 import type { StatusLine } from './status-line';
 
-/** A pending message and its callbacks. */
-export interface Delivery {
-  readonly message: Message;
-  readonly send: (messages: (NodeMessage | null)[]) => void;
-  /** Counts once; later calls do nothing. */
-  readonly done: (error?: Error) => void;
+/** A message on its way through the node. */
+export class Delivery {
   /** The entries of the message, for the rejected ones. */
-  readonly entries: readonly unknown[];
+  entries: readonly unknown[] = none;
   /** Rejected before anything was queued. */
-  readonly rejected: readonly Rejection[];
+  rejected: readonly Rejection[] = none;
+  private isDone = false;
+
+  /** @param end Node-RED's `done`; takes a text, since the debug sidebar shows only 30 characters of an error object */
+  constructor(
+    readonly message: Message,
+    readonly send: (messages: (NodeMessage | null)[]) => void,
+    private readonly end: (error?: string) => void,
+  ) {}
+
+  read({ entries, rejected }: Pick<Delivery, 'entries' | 'rejected'>): void {
+    this.entries = entries;
+    this.rejected = rejected;
+  }
+
+  /** Counts once; later calls do nothing. */
+  done(error?: Error): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    if (error === undefined) this.end();
+    else this.end(error.message);
+  }
 }
+
+const none: readonly never[] = [];
 
 /** The value of `msg.audience` on the first output. */
 type Accepted = Readonly<Record<string, unknown>> & { readonly status: string };
 type Refusal = Pick<Rejection, 'code' | 'message'>;
+type EngineRejection = Refusal & Pick<Rejection, 'index'>;
 
 export class Reporter {
   private readonly inOrder = new InOrder();
@@ -66,11 +86,11 @@ export class Reporter {
     switch (end.kind) {
       case 'settled':
         this.status.deliveredSome(end.summary.accepted);
-        this.tell(delivery, this.settling(delivery, end));
+        this.settled(delivery, end);
         return;
       case 'queued':
         if (end.reason === 'tooManyOpen') this.status.tell('queuedOnly');
-        this.tell(delivery, this.ending(delivery, { status: 'queued', ...end.summary }, []));
+        this.tell(delivery, { status: 'queued', ...end.summary }, none);
         return;
       case 'parked':
         // Nothing leaves a node that closes, but what was refused before it was queued must not vanish.
@@ -85,12 +105,12 @@ export class Reporter {
 
   /** Ends a message of which nothing was queued. */
   rejected(delivery: Delivery): void {
-    this.tell(delivery, this.ending(delivery, null, []));
+    this.tell(delivery, null, none);
   }
 
   /** Ends a message with the bodies that would have gone out. */
   dryRun(delivery: Delivery, entries: readonly CheckedEntry[], limits: RequestLimits): void {
-    this.tell(delivery, this.showing(delivery, entries, limits));
+    this.tellInSlices(delivery, this.showing(delivery, entries, limits));
   }
 
   /** Resolves when all reports so far are sent. */
@@ -99,35 +119,39 @@ export class Reporter {
   }
 
   /** Acts on a message; should that fail, the message ends with the error. */
-  guarded(done: Delivery['done'], act: () => void): void {
+  guarded(delivery: Delivery, act: () => void): void {
     try {
       act();
     } catch (error) {
-      done(new Error(this.RED._('error.unexpected', { reason: shortenThrown(error) })));
+      delivery.done(new Error(this.RED._('error.unexpected', { reason: shortenThrown(error) })));
     }
   }
 
-  /** Prepares a message's end in slices, and carries it out in its turn. */
-  private tell({ done }: Delivery, steps: Steps<() => void>): void {
+  private settled(
+    delivery: Delivery,
+    { summary, rejections }: Extract<MessageEnd, { kind: 'settled' }>,
+  ): void {
+    const succeeded = summary.accepted + summary.superseded + summary.expired > 0;
+    this.tell(delivery, succeeded ? { status: 'accepted', ...summary } : null, rejections);
+  }
+
+  /** Carries a message's end out in its turn. What was rejected is prepared in slices. */
+  private tell(delivery: Delivery, accepted: Accepted | null, later: readonly EngineRejection[]): void {
+    if (later.length + delivery.rejected.length > 0)
+      this.tellInSlices(delivery, this.rejecting(delivery, accepted, later));
+    else this.inTurn(delivery, () => this.end(delivery, accepted, none, null));
+  }
+
+  private tellInSlices(delivery: Delivery, steps: Steps<() => void>): void {
     const telling = inSlices(steps, newSlices());
     const failed = (error: unknown) => () => {
       throw error;
     };
-    const tell = telling instanceof Promise ? telling.catch(failed) : telling;
-    this.inOrder.deliver(tell, false, (its) => this.guarded(done, its));
+    this.inTurn(delivery, telling instanceof Promise ? telling.catch(failed) : telling);
   }
 
-  private *settling(
-    delivery: Delivery,
-    { summary, rejections }: Extract<MessageEnd, { kind: 'settled' }>,
-  ): Steps<() => void> {
-    const rejected: Rejection[] = [];
-    for (const { index, ...refusal } of rejections) {
-      rejected.push(this.rejectionOf(index, delivery.entries[index], refusal));
-      yield;
-    }
-    const succeeded = summary.accepted + summary.superseded + summary.expired > 0;
-    return yield* this.ending(delivery, succeeded ? { status: 'accepted', ...summary } : null, rejected);
+  private inTurn(delivery: Delivery, end: (() => void) | Promise<() => void>): void {
+    this.inOrder.deliver(end, false, (its) => this.guarded(delivery, its));
   }
 
   private *showing(
@@ -136,30 +160,44 @@ export class Reporter {
     limits: RequestLimits,
   ): Steps<() => void> {
     const requests = yield* dryRunSteps(entries, Date.now(), limits);
-    return yield* this.ending(delivery, { status: 'dry run', entries: entries.length, requests }, []);
+    return yield* this.rejecting(delivery, { status: 'dry run', entries: entries.length, requests }, none);
+  }
+
+  /** `later`: rejected by the engine or the service. */
+  private *rejecting(
+    delivery: Delivery,
+    accepted: Accepted | null,
+    later: readonly EngineRejection[],
+  ): Steps<() => void> {
+    const rejected = [...delivery.rejected];
+    for (const { index, ...refusal } of later) {
+      rejected.push(this.rejectionOf(index, delivery.entries[index], refusal));
+      yield;
+    }
+    rejected.sort((a, b) => a.index - b.index);
+    const refused =
+      rejected.length > 0 && this.rejectedIsWired
+        ? yield* this.rejectedMessage(delivery.message, accepted !== null, rejected)
+        : null;
+    return () => this.end(delivery, accepted, rejected, refused);
   }
 
   /** Sends delivered entries to the first output, rejected ones to the second or as an error. */
-  private *ending(
+  private end(
     delivery: Delivery,
     accepted: Accepted | null,
-    later: readonly Rejection[],
-  ): Steps<() => void> {
-    const { message, send, done, entries } = delivery;
-    const rejected = [...delivery.rejected, ...later].sort((a, b) => a.index - b.index);
-    const wired = this.rejectedIsWired;
-    const refused =
-      rejected.length > 0 && wired ? yield* this.rejectedMessage(message, accepted !== null, rejected) : null;
-    return () => {
-      if (accepted !== null) {
-        message.audience = accepted;
-        send([message, null]);
-      }
-      // By itself: Node-RED copies whatever it sends beside something else.
-      if (refused !== null) send([null, refused]);
-      if (rejected.length === 0 || wired) done();
-      else done(this.rejectedError(rejected, entries.length));
-    };
+    rejected: readonly Rejection[],
+    refused: Message | null,
+  ): void {
+    const { message, send, entries } = delivery;
+    if (accepted !== null) {
+      message.audience = accepted;
+      send([message, null]);
+    }
+    // By itself: Node-RED copies whatever it sends beside something else.
+    if (refused !== null) send([null, refused]);
+    if (rejected.length === 0 || refused !== null) delivery.done();
+    else delivery.done(this.rejectedError(rejected, entries.length));
   }
 
   /** Late outcomes: after a restart, or when the message was complete once queued. */

@@ -17,12 +17,13 @@ export class InOrder {
    *
    * @param isLong the work has been interrupted, so that others have their turn. Messages that meanwhile arrive at any node
    *   are delivered after it: a purchase at one node must not overtake the list of views at another.
+   * @returns whether it is delivered
    */
-  deliver<T>(result: T | Promise<T>, isLong: boolean, deliver: (result: T) => void): void {
+  deliver<T>(result: T | Promise<T>, isLong: boolean, deliver: (result: T) => void): boolean {
     const { tail } = this;
     if (tail === null && behindLong === null && !(result instanceof Promise)) {
       deliver(result);
-      return;
+      return true;
     }
     const before = Promise.all([tail, behindLong]);
     const mine = before.then(async () => {
@@ -32,5 +33,6 @@ export class InOrder {
     });
     this.tail = mine;
     if (isLong || behindLong !== null) behindLong = mine;
+    return false;
   }
 }
