@@ -94,9 +94,8 @@ export class PendingMessage implements Span {
   readonly place = 0;
   /** Further spans, in order: of a message that takes several batches of a shared log. */
   private more: Span[] | null = null;
-  private readonly entries: number;
-  private readonly users: number;
-  private readonly associations: number;
+  private users = 0;
+  private associations = 0;
   private open: number;
   private accepted = 0;
   private superseded = 0;
@@ -107,14 +106,11 @@ export class PendingMessage implements Span {
 
   constructor(
     readonly node: string,
-    { entries, users, associations }: Pick<Summary, 'entries' | 'users' | 'associations'>,
+    private readonly entries: number,
     /** Position in the input of each entry handed in, null when they are the same. */
     private readonly indexes: readonly number[] | null,
     private onEnd: (end: MessageEnd) => void,
   ) {
-    this.entries = entries;
-    this.users = users;
-    this.associations = associations;
     this.open = entries;
   }
 
@@ -129,6 +125,12 @@ export class PendingMessage implements Span {
 
   get isOpen(): boolean {
     return !this.ended;
+  }
+
+  /** Further entries of it are taken: how many users it names so far, and associations of these entries. */
+  took(users: number, associations: number): void {
+    this.users = users;
+    this.associations += associations;
   }
 
   /** The next so many of its entries got the numbers from `firstSeq` on. */

@@ -81,6 +81,8 @@ export class Producer<State> {
   readonly taken: Taken<State>[] = [];
   private waiting = new Fifo<HandedIn>();
   private partlyTaken: Taken<State> | null = null;
+  /** Of the message that is being taken, if it has several entries. */
+  private users = new Set<string>();
   /** Rows of the turn under way. */
   private rows = 0;
   /** Callbacks for when all messages up to a number are accepted or refused; in order. */
@@ -181,7 +183,8 @@ export class Producer<State> {
   /** Numbers all of its entries at once, so that a deletion that is requested meanwhile covers all of them or none. */
   private begin(handedIn: HandedIn, nowMs: number): Taken<State> {
     const { submission } = handedIn;
-    const pendingMessage = pendingMessageOf(submission);
+    const { source, entries, indexes, onEnd } = submission;
+    const pendingMessage = new PendingMessage(source.node, entries.length, indexes, onEnd);
     const { firstSeq, state } = this.appender.begin(submission, pendingMessage);
     const wallMs = this.clock.wallMs();
     const taken: Taken<State> = {
@@ -195,7 +198,7 @@ export class Producer<State> {
       isBuffered: false,
       state,
     };
-    this.rows += submission.entries.length;
+    this.rows += entries.length;
     this.taken.push(taken);
     return taken;
   }
@@ -203,13 +206,17 @@ export class Producer<State> {
   /** Takes further entries of a message until so many blocks are reached, or all are taken; returns how many blocks those have. */
   private takeSome(taken: Taken<State>, mostBlocks: number): number {
     const { entries } = taken.handedIn.submission;
+    const isOne = entries.length === 1;
     let blocks = 0;
     for (; taken.rows < entries.length && blocks < mostBlocks; taken.rows += 1) {
       const entry = entries[taken.rows]!;
       this.appender.append(rowOf(entry, taken), entry, taken);
       blocks += entry.blocks.length;
+      if (!isOne) this.users.add(entry.userKey);
     }
+    taken.pendingMessage.took(isOne ? 1 : this.users.size, blocks);
     this.partlyTaken = taken.rows < entries.length ? taken : null;
+    if (!isOne && this.partlyTaken === null) this.users = new Set();
     return blocks;
   }
 
@@ -245,6 +252,7 @@ export class Producer<State> {
   /** Of all that was taken. */
   noneStored(end: Extract<MessageEnd, { kind: 'failed' }>): void {
     this.partlyTaken = null;
+    this.users = new Set();
     this.rows = 0;
     this.appender.undo(this.taken, this.clock.monoMs());
     for (const taken of [...this.taken]) this.notStored(taken, end);
@@ -253,13 +261,6 @@ export class Producer<State> {
   private forget(taken: Taken<State>): void {
     this.taken.splice(this.taken.indexOf(taken), 1);
   }
-}
-
-function pendingMessageOf({ source, entries, indexes, onEnd }: Submission): PendingMessage {
-  const users = entries.length === 1 ? 1 : new Set(entries.map(({ userKey }) => userKey)).size;
-  let associations = 0;
-  for (const { blocks } of entries) associations += blocks.length;
-  return new PendingMessage(source.node, { entries: entries.length, users, associations }, indexes, onEnd);
 }
 
 /** Of the next entry of a message. */

@@ -28,9 +28,9 @@ function pendingMessageOf(firstSeq: number, entries: number, ends: MessageEnd[] 
 
 /** Without a sequence number. */
 function messageOf(entries: number, ends: MessageEnd[] = [], node = 'n'): PendingMessage {
-  return new PendingMessage(node, { entries, users: 1, associations: entries }, null, (end) =>
-    ends.push(end),
-  );
+  const message = new PendingMessage(node, entries, null, (end) => ends.push(end));
+  message.took(1, entries);
+  return message;
 }
 
 describe('a pending message', () => {
