@@ -84,7 +84,7 @@ export class Delivery {
   ): (() => void) | Promise<() => void> {
     // An empty list has nothing to build and nothing wrong: a query that found nobody.
     if (items.length === 0) return () => this.end();
-    const entries = items.flatMap((item) => (item.ok ? [item.entry] : []));
+    const entries = entriesOf(items, rejected.length);
     if (rejected.length === 0) return () => this.sendBuilt(entries) && this.end();
     if (entries.length === 0) return () => this.reject(this.message, rejected);
     if (!isWired(this.route.node, 1))
@@ -128,6 +128,13 @@ export class Delivery {
     const more = rejected.length > 1 ? ` (+${rejected.length - 1})` : '';
     this.end(rejected[0]!.message + more);
   }
+}
+
+function entriesOf(items: Items, rejected: number): unknown[] {
+  const entries = new Array<unknown>(items.length - rejected);
+  let count = 0;
+  for (const item of items) if (item.ok) entries[count++] = item.entry;
+  return entries;
 }
 
 function audienceOf({ audience }: Message, rejected: readonly Rejection[]): object {

@@ -139,11 +139,13 @@ function buildOne(inputs: Inputs, plan: Plan, context: BuildContext): BuiltItem 
 function assemble(inputs: Inputs, plan: Plan, values: readonly unknown[], context: BuildContext): BuiltItem {
   const reader = new ValueReader(inputs.list, values);
   const entry = draftOf(plan, reader);
-  const issues = [...reader.issues];
   // Fields without a value already have an issue; the check finds those of all others.
   const result = checkEntry(entry);
+  if (result.ok && reader.issues === null) {
+    entry.user_id = String(entry.user_id);
+    return { ok: true, entry: entry as unknown as Entry };
+  }
+  const issues = reader.issues ?? [];
   if (!result.ok) issues.push(...result.issues.filter((issue) => !reader.covers(issue)));
-  if (issues.length > 0)
-    return { ok: false, item: context.item === undefined ? entry : context.item, issues };
-  return { ok: true, entry: { ...(entry as unknown as Entry), user_id: String(entry.user_id) } };
+  return { ok: false, item: context.item === undefined ? entry : context.item, issues };
 }

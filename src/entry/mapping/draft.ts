@@ -73,11 +73,10 @@ type DraftBlock = Partial<Record<keyof SegBlock, unknown>>;
 export function draftOf(plan: Plan, reader: ValueReader): Draft {
   const domain = reader.domain(plan.domain);
   const removes = reader.removes(plan.action);
-  const entry: Draft = {
-    user_id: reader.raw(plan.userId, 'user_id'),
-    ...(domain === null ? {} : { domain }),
-    seg_block: plan.rows.flatMap((row) => reader.blocks(row, removes)),
-  };
+  const userId = reader.raw(plan.userId, 'user_id');
+  const blocks = blocksOf(plan, reader, removes);
+  const entry: Draft =
+    domain === null ? { user_id: userId, seg_block: blocks } : { user_id: userId, domain, seg_block: blocks };
   const eventTime = reader.eventTime(plan.eventTime);
   if (eventTime !== null) entry.event_time = eventTime;
   if (plan.allowCustomDomain && typeof domain === 'string' && !knownDomains.includes(domain))
@@ -85,10 +84,17 @@ export function draftOf(plan: Plan, reader: ValueReader): Draft {
   return entry;
 }
 
+function blocksOf({ rows }: Plan, reader: ValueReader, removes: boolean): DraftBlock[] {
+  return rows.length === 1
+    ? reader.blocks(rows[0]!, removes)
+    : rows.flatMap((row) => reader.blocks(row, removes));
+}
+
 /** Turns evaluated inputs into the fields of an entry, and collects an issue for each input without a value. */
 export class ValueReader {
-  readonly issues: Issue[] = [];
-  private readonly covered = new Set<string>();
+  /** Null while there are none, as for most messages; likewise their fields. */
+  issues: Issue[] | null = null;
+  private covered: Set<string> | null = null;
 
   constructor(
     private readonly inputs: readonly Input[],
@@ -97,9 +103,9 @@ export class ValueReader {
 
   /** Whether an issue of the check concerns a field whose input already has an issue. */
   covers(issue: Issue): boolean {
-    return (
-      this.covered.has(issue.path) || (this.covered.has('seg_block') && issue.path.startsWith('seg_block'))
-    );
+    const { covered } = this;
+    if (covered === null) return false;
+    return covered.has(issue.path) || (covered.has('seg_block') && issue.path.startsWith('seg_block'));
   }
 
   /** The value of a slot; null for an empty input, undefined, with an issue, for an input without a value. */
@@ -145,16 +151,9 @@ export class ValueReader {
     const member = row.by === 'code' ? numberFromText(this.raw(row.member, 'seg_block')) : null;
     const value = removes ? null : numberFromText(this.raw(row.value, 'seg_block'));
     const expiration = removes ? -1 : this.expiration(row.expiration);
-    const block = (segment: unknown): DraftBlock => {
-      const draft: DraftBlock =
-        row.by === 'id' ? { seg_id: numberFromText(segment) } : { seg_code: codeOf(segment) };
-      if (member !== null) draft.member_id = member;
-      if (value !== null) draft.value = value;
-      if (expiration !== null) draft.expiration = expiration;
-      return draft;
-    };
-    if (!Array.isArray(segments)) return [block(segments)];
-    if (segments.length <= maxBlocks) return segments.map(block);
+    const rest = { member, value, expiration };
+    if (!Array.isArray(segments)) return [blockOf(row, segments, rest)];
+    if (segments.length <= maxBlocks) return segments.map((segment) => blockOf(row, segment, rest));
     const params = { got: segments.length, max: maxBlocks };
     this.refuse({ code: 'seg_block_too_long', path: 'seg_block', params }, 'seg_block');
     return [];
@@ -168,11 +167,26 @@ export class ValueReader {
   }
 
   private refuse(issue: Issue, field: string): void {
+    this.covered ??= new Set();
     this.covered.add(field);
+    this.issues ??= [];
     // One cause, so one issue, however many inputs are inside.
     if (issue.code === 'payload_is_text' && this.issues.some(({ code }) => code === issue.code)) return;
     this.issues.push(issue);
   }
+}
+
+/** A block of a row. `rest`: null for what it has no value of. */
+function blockOf(
+  { by }: RowPlan,
+  segment: unknown,
+  { member, value, expiration }: Readonly<Record<'member' | 'value' | 'expiration', unknown>>,
+): DraftBlock {
+  const draft: DraftBlock = by === 'id' ? { seg_id: numberFromText(segment) } : { seg_code: codeOf(segment) };
+  if (member !== null) draft.member_id = member;
+  if (value !== null) draft.value = value;
+  if (expiration !== null) draft.expiration = expiration;
+  return draft;
 }
 
 /** Converts to minutes and removes rounding errors of binary fractions. -1 and 0 keep their meaning. */

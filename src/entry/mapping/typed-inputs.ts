@@ -66,8 +66,15 @@ export class Inputs {
   }
 
   evaluate(context: BuildContext): unknown[] | Promise<unknown[]> {
-    const values = this.list.map((input) => evaluateInput(input, context));
-    return values.some((value) => value instanceof Later) ? Promise.all(values.map(settle)) : values;
+    const { list } = this;
+    const values = new Array<unknown>(list.length);
+    let someLater = false;
+    for (let slot = 0; slot < list.length; slot++) {
+      const value = evaluateInput(list[slot]!, context);
+      values[slot] = value;
+      if (value instanceof Later) someLater = true;
+    }
+    return someLater ? Promise.all(values.map(settle)) : values;
   }
 }
 
