@@ -1,7 +1,7 @@
 // Values of an account in the editor: of its open form, else as they are saved; and the problems in them.
 import { knownCredentials } from '../../shared/editor/account';
 import { currentValues, isFormOpen } from '../../shared/editor/fields';
-import { plainText, problemsInForm, type Saved } from '../../shared/saved';
+import { plainText, problemsInForm, type Problem, type Saved } from '../../shared/saved';
 import type { EditorNode } from '../../types/red-editor';
 import { accountSchema, type AccountValues } from '../schema';
 
@@ -40,6 +40,15 @@ export function readFields(names: readonly string[]): Record<string, string> {
 }
 
 export function verdictOn(account: Account, property: string, values: Saved): true | string {
-  const wrong = problemsInForm(accountSchema(values), values).find(({ path }) => path === property);
+  const wrong = problemsIn(values).find(({ path }) => path === property);
   return wrong === undefined ? true : account._(`error.${wrong.code}`, { ...wrong.params });
+}
+
+let last: { readonly key: string; readonly problems: readonly Problem[] } | undefined;
+
+/** The form and the editor ask for each property after each key, mostly about the same values. */
+function problemsIn(values: Saved): readonly Problem[] {
+  const key = JSON.stringify(checkedProperties.map((property) => values[property]));
+  if (last?.key !== key) last = { key, problems: problemsInForm(accountSchema(values), values) };
+  return last.problems;
 }

@@ -24,7 +24,15 @@ export function isFormOpen(node: Identified): boolean {
 
 /** The value of a field in the open form; for a box, whether it is ticked. */
 export function fieldValue(field: JQuery): unknown {
-  return field.is(':checkbox') ? field.prop('checked') : field.val();
+  return valueOf(field[0]);
+}
+
+/** As jQuery has it, which takes ten times as long: each key in a form reads a thousand values. */
+function valueOf(element: HTMLElement | null | undefined): unknown {
+  if (element instanceof HTMLInputElement)
+    return element.type === 'checkbox' ? element.checked : element.value;
+  if (element instanceof HTMLTextAreaElement) return element.value;
+  return element instanceof HTMLSelectElement && element.selectedIndex >= 0 ? element.value : undefined;
 }
 
 /** The node's properties as its open form has them, else as they are saved. */
@@ -35,5 +43,6 @@ export function currentValues(
 ): Saved {
   const saved = node as unknown as Saved;
   if (!isFormOpen(node)) return saved;
-  return Object.fromEntries(names.map((name) => [name, fieldValue($(`#${prefix}-${name}`)) ?? saved[name]]));
+  const current = (name: string): unknown => valueOf(document.getElementById(`${prefix}-${name}`));
+  return Object.fromEntries(names.map((name) => [name, current(name) ?? saved[name]]));
 }
