@@ -2,7 +2,6 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
-import { picture } from '../support/browser';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
 import { editorSuite, type Editor } from './editor';
 import { accountFlow, openTab, postUsers, tab } from './sidebar-flows';
@@ -79,7 +78,6 @@ describe(`axe in the editor of Node-RED ${nodeRedVersion}`, function () {
 });
 
 async function checkWithAxe(page: Page, root: string, name: string): Promise<void> {
-  await picture(page, `axe-${name}-${nodeRedVersion}`);
   assert.deepEqual(await page.evaluate(axeInPage, root), [], name);
 }
 

@@ -5,7 +5,6 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { picture } from '../support/browser';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
 import { editorSuite, type Editor, type Theme } from './editor';
@@ -430,7 +429,6 @@ async function checkTabOrder(page: Page, id: string): Promise<void> {
 
 /** Nothing sticks out, nothing is a key for a word, and texts stand out from what is behind them. */
 async function checkForm(page: Page, theme: Theme, name: string): Promise<void> {
-  await picture(page, name);
   const { overflowing, raw, faint } = await page.evaluate(looksInPage, {
     root: '.instant-audience-form',
     decoration: '',

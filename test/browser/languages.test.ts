@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { sampleSegments } from '../../src/sandbox/catalogue';
-import { picture } from '../support/browser';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
 import { editorSuite, type Editor } from './editor';
 import { longHintsInPage } from './looks';
@@ -129,7 +128,6 @@ for (const language of ['de', 'ja']) {
 
     /** Every text and name that a user of the form sees, reads on hovering or hears. */
     const checkForm = async (what: string): Promise<void> => {
-      await picture(page, `form-${what}-${language}-${nodeRedVersion}`);
       const texts = await page.evaluate(textsInPage, '.red-ui-tray');
       assert.ok(texts.length > 10, texts.join());
       const raw = texts.filter(

@@ -21,9 +21,12 @@ const files = {
 } as const;
 type NodeSet = keyof typeof files;
 
+const words = new Map<NodeSet, any>();
+
 export function wordsOf(set: NodeSet): any {
   const file = path.join(nodesFolder, set, 'locales', 'en-US', files[set]);
-  return JSON.parse(readFileSync(file, 'utf8'));
+  if (!words.has(set)) words.set(set, JSON.parse(readFileSync(file, 'utf8')));
+  return words.get(set);
 }
 
 /** A key that is not there, or a placeholder without its value, in any text since the last look. */
