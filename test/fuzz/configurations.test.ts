@@ -150,7 +150,7 @@ describe('saved properties of any form', function () {
 
   it('of a builder are a builder, or issues with sentences', () => {
     const seen = { built: 0, refused: 0 };
-    fuzz(saved(builders), 2_000, (properties) => {
+    fuzz(saved(builders), 5_000, (properties) => {
       const reading = readSaved(builderSchema(properties), properties);
       if (!reading.ok) {
         seen.refused += 1;

@@ -151,7 +151,7 @@ describe('the out node, given messages of any form', function () {
     await until(() => engines.list().some(({ accounts }) => accounts.length > 0), 'the engine is there');
     await fuzzAsync(
       fc.array(message, { minLength: 5, maxLength: 5 }),
-      60,
+      150,
       async (messages) => {
         const before = engine().counters.taken;
         // One that is right behind those of any form: whatever came before, it gets through.
