@@ -376,7 +376,7 @@ describe('a large message for a shared log', () => {
           taking.addUp();
         },
       ),
-      runs(30),
+      runs(12),
     );
   });
 });

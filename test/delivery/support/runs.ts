@@ -1,4 +1,4 @@
-// Number of runs of properties: a few seconds by default; PROPERTY_RUNS multiplies the time for a long search.
+// Number of runs of properties: a few seconds by default; PROPERTY_RUNS multiplies the time for a long search, as test/long/more-runs.ts does.
 
 export interface Runs {
   readonly numRuns: number;
