@@ -73,22 +73,33 @@ const withNodeRed = ['process', 'examples', 'browser'];
 /** Number of parts that run at a time. Tests with Node-RED mostly wait, so it may exceed the number of cores. */
 const atATime = 5;
 /** Folders that take longest in one process, and into how many parts their files are divided. */
-const divided = { nodes: 4 };
+const divided = { nodes: 6, queue: 3 };
 /** The longest parts, which begin first, so that none of them runs alone at the end. */
 const longest = [
+  'simulation',
   'nodes 1',
+  'nodes 4',
+  'examples/alarm',
+  'examples/database',
   'browser/forms',
   'browser/languages',
-  'browser/examples',
-  'examples/alarm',
   'delivery',
   'nodes 2',
   'nodes 3',
-  'nodes 4',
-  'queue',
-  'browser/sidebar',
-  'browser/builder',
+  'nodes 5',
+  'nodes 6',
+  'queue 1',
+  'queue 2',
+  'queue 3',
+  'process/secrets',
   'process/shared',
+  'browser/sidebar',
+  'browser/accessibility',
+  'smoke',
+  'fuzz',
+  'browser/builder',
+  'browser/accounts',
+  'process/permissions',
   'examples/amqp',
 ];
 /** Caches compiled code, which halves the start time of Node-RED; the tests start it dozens of times. */
