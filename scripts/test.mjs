@@ -33,6 +33,7 @@ const checks = [
     ],
   },
   { name: 'unused', command: [tool('knip', 'bin/knip.js')] },
+  { name: 'prose', command: ['scripts/prose.mjs'] },
   { name: 'format', command: [tool('prettier', 'bin/prettier.cjs'), '--check', '.', '--log-level', 'warn'] },
 ];
 

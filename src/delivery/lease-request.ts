@@ -46,7 +46,7 @@ export class QueueKindsDiffer extends Error {
     readonly whenOver: (call: () => void) => void,
   ) {
     const how = onlyEncryption
-      ? 'differs in whether user ids are encrypted'
+      ? 'differs in whether user IDs are encrypted'
       : 'keeps its queue in another place';
     super(`The account ${otherAccountName} serves the same member, but ${how}.`);
     this.name = 'QueueKindsDiffer';

@@ -23,15 +23,15 @@ export const entrySentences = {
   text_type: '__path__ is __got__; pass a string',
   text_empty: '__path__ is an empty string; give it a value or leave it out',
   text_white_space:
-    '__path__ __got__ starts or ends with white space, which would be sent as part of it; remove it before',
+    '__path__ __got__ starts or ends with whitespace, which would be sent as part of it; remove it before',
   text_broken:
     '__path__ __got__ holds half of a character (a lone surrogate) and cannot be sent; it was probably cut or decoded wrongly',
   text_too_long: '__path__ has __got__ characters; __max__ is the most',
-  user_id_missing: 'user_id is missing or empty; pass the user’s id as a string',
-  user_id_type: 'user_id is __got__; pass the user’s id as a string',
+  user_id_missing: 'user_id is missing or empty; pass the user’s ID as a string',
+  user_id_type: 'user_id is __got__; pass the user’s ID as a string',
   user_id_digits_lost:
-    'user_id is the number __got__, which is beyond 2^53−1: its last digits are already wrong. Pass the id as a string (in JSON: in quotes)',
-  user_id_not_whole: 'user_id is the number __got__; an id has only digits. Pass the id as a string',
+    'user_id is the number __got__, which is beyond 2^53−1: its last digits are already wrong. Pass the ID as a string (in JSON: in quotes)',
+  user_id_not_whole: 'user_id is the number __got__; an ID has only digits. Pass the ID as a string',
   user_id_zero:
     'user_id is 0, which stands for an opted-out user or a missing cookie; there is nobody to add',
   user_id_all_zero:
@@ -40,10 +40,10 @@ export const entrySentences = {
     'user_id is __got__; the domain __domain__ needs a UUID such as 1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13',
   user_id_not_hex: 'user_id is __got__; the domain __domain__ needs exactly __digits__ hexadecimal digits',
   domain_type:
-    'domain is __got__; pass a string such as "idfa", or null for the platform’s own and mapped ids',
+    'domain is __got__; pass a string such as "idfa", or null for the platform’s own and mapped IDs',
   domain_empty:
-    'domain is an empty string; pass null (or leave it out) for the platform’s own and mapped ids',
-  domain_retired: 'domain __got__ was retired by the service in 2019; use another kind of id',
+    'domain is an empty string; pass null (or leave it out) for the platform’s own and mapped IDs',
+  domain_retired: 'domain __got__ was retired by the service in 2019; use another kind of ID',
   domain_case: 'domain is __got__; write it as "__meant__"',
   domain_unknown:
     'domain __got__ is not one of __known__; if the service has agreed to another one with you, allow a custom domain',
@@ -64,7 +64,7 @@ export const entrySentences = {
   segment_missing: '__path__ names no segment; pass seg_id, or seg_code with member_id',
   segment_twice: '__path__ has both seg_id and seg_code; name the segment by one of them',
   member_id_missing:
-    '__path__ has seg_code without member_id; pass the id of the member that owns the segment',
+    '__path__ has seg_code without member_id; pass the ID of the member that owns the segment',
   seg_code_missing: '__path__ has member_id without seg_code; pass the segment’s code, or seg_id alone',
   number_as_text: '__path__ is the text __got__; pass a number (without quotes)',
   number_type: '__path__ is __got__; pass a whole number',

@@ -28,7 +28,7 @@ export interface Address {
 
 const form = 'postgres://user:password@host:5432/database';
 const passwordHint =
-  ' In a user name or password each of /?#@% is percent-encoded: / is written as %2F, @ as %40, % as %25.';
+  ' In a username or password each of /?#@% is percent-encoded: / is written as %2F, @ as %40, % as %25.';
 
 /** Throws a QueueError `unavailable` that shows no part of the URL. */
 export function addressOf(url: string, tls: TlsSettings | null): Address {

@@ -151,7 +151,7 @@ function greeting(url: string, anyLogin: boolean): string {
   const block = '{"seg_id":10001,"value":1,"expiration":1440}';
   return `The sandbox of the Instant Audience Service listens at ${url}
 
-In an account of Node-RED: Custom addresses, both URLs ${url}, member id 1${anyLogin ? ', any user name and password' : ''}.
+In an account of Node-RED: Custom addresses, both URLs ${url}, member ID 1${anyLogin ? ', any username and password' : ''}.
 
 Try:
   TOKEN=$(curl -s ${url}/auth -d '{"auth":{"username":"${name}","password":"${password}"}}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')

@@ -372,7 +372,7 @@ function authIn({ username, password }: URL): ServiceProxy['auth'] | null {
     return { username: decodeURIComponent(username), password: decodeURIComponent(password) };
   } catch {
     throw new ServiceUrlError(
-      `The user name or password in the proxy URL cannot be read: write % as %25. Correct it in ${proxyPlace}.`,
+      `The username or password in the proxy URL cannot be read: write % as %25. Correct it in ${proxyPlace}.`,
     );
   }
 }
@@ -391,7 +391,7 @@ function readHostUrl(text: string, what: string): URL {
   const url = readHttpUrl(text, what, 'the account node');
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw new ServiceUrlError(
-      `The ${what} may contain only host, port and path. Enter user names and passwords as the account's login.`,
+      `The ${what} may contain only host, port and path. Enter usernames and passwords as the account's login.`,
     );
   }
   return url;

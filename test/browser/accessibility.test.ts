@@ -67,7 +67,7 @@ describe(`axe in the editor of Node-RED ${nodeRedVersion}`, function () {
         await postUsers(nodeRed, 'shop', 0, 20);
         await nodeRed.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
         const part = page.locator('.instant-audience-tab');
-        await part.getByText('user id 0: opted out or no cookie').waitFor({ state: 'attached' });
+        await part.getByText('user ID 0: opted out or no cookie').waitFor({ state: 'attached' });
         await page.evaluate(openAll, '.instant-audience-tab');
         await part.locator('pre').waitFor();
         await part.getByRole('button', { name: 'More' }).click();

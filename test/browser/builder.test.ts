@@ -162,7 +162,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await page.evaluate(addConfig, { id: 'play', environment: 'sandbox', member: '' });
       await page.evaluate(chooseAccount, 'fresh');
       await pick();
-      await page.getByText('User name: needed outside the sandbox.').waitFor();
+      await page.getByText('Username: needed outside the sandbox.').waitFor();
       await page.keyboard.press('Escape');
       await page.evaluate(chooseAccount, 'play');
       await pick();
@@ -227,11 +227,11 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     it('says which field of a message is wrong, and why, while it is typed', async () => {
       await message().fill('{"payload":{"user":12345678900987654321}}');
       await says().filter({ hasText: 'This would not be sent' }).waitFor();
-      assert.match((await problems()).join(), /^User id: .* has lost its last digits; pass a string/);
+      assert.match((await problems()).join(), /^User ID: .* has lost its last digits; pass a string/);
       await message().fill('{"payload":{}}');
       await until(
         async () =>
-          (await problems()).some((one) => one.startsWith('User id: msg.payload.user gives nothing')),
+          (await problems()).some((one) => one.startsWith('User ID: msg.payload.user gives nothing')),
         5000,
         'what the user id lacks',
       );
@@ -244,21 +244,21 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     it('doubts a platform id that looks like one of a device', async () => {
       const note = page.locator('#instant-audience-preview-note');
       await message().fill('{"payload":{"user":"1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13"}}');
-      await note.filter({ hasText: 'looks like a device id' }).waitFor();
+      await note.filter({ hasText: 'looks like a device ID' }).waitFor();
       await message().fill('{"payload":{"user":"7"}}');
       await note.waitFor({ state: 'hidden' });
     });
 
     it('says what of the form is missing', async () => {
       await editor.openTab('Entry');
-      await editor.field('User id').fill('');
+      await editor.field('User ID').fill('');
       const problem = page.locator('#instant-audience-problem-userId');
-      await problem.filter({ hasText: 'User id: enter a property' }).waitFor();
+      await problem.filter({ hasText: 'User ID: enter a property' }).waitFor();
       await editor.openTab('Preview');
       await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
-      assert.match((await problems()).join(), /^User id: enter a property/);
+      assert.match((await problems()).join(), /^User ID: enter a property/);
       await editor.openTab('Entry');
-      await editor.field('User id').fill('payload.user');
+      await editor.field('User ID').fill('payload.user');
       await editor.openTab('Preview');
       await says().filter({ hasText: 'This would be sent.' }).waitFor();
     });
@@ -292,8 +292,8 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await message().fill('{"payload":[{"user":"1"},{"user":"0"},{}]}');
       await says().filter({ hasText: '1 of 3 items would be sent; these would not:' }).waitFor();
       const told = await problems();
-      assert.match(told[0]!, /^Item 1: User id: 0 stands for/);
-      assert.match(told[1]!, /^Item 2: User id: item\.user gives nothing/);
+      assert.match(told[0]!, /^Item 1: User ID: 0 stands for/);
+      assert.match(told[1]!, /^Item 2: User ID: item\.user gives nothing/);
       await editor.cancel();
     });
   });
@@ -364,7 +364,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       const status = editor.nodeOnCanvas('builder').locator('.red-ui-flow-node-status-label');
       await status.filter({ hasText: '1 invalid' }).waitFor();
       const message = page.locator('.red-ui-debug-msg').last();
-      const sentence = 'User id: 0 stands for an opted-out user; leave it out';
+      const sentence = 'User ID: 0 stands for an opted-out user; leave it out';
       await until(
         async () => (await message.innerText()).includes(sentence),
         10_000,

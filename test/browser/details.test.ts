@@ -84,7 +84,7 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
       'jsonata',
       'env',
     ]);
-    const button = page.getByRole('button', { name: 'Type of User id' });
+    const button = page.getByRole('button', { name: 'Type of User ID' });
     await button.focus();
     await page.keyboard.press('Enter');
     await page.locator('.red-ui-typedInput-options:visible').waitFor();

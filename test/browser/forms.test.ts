@@ -102,18 +102,18 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       sandbox.faults.clear();
       await editor.field('API URL').fill('http://127.0.0.1:1');
       assert.match(await answer(), /^bad: Host not reachable: 127\.0\.0\.1:1 refuses/);
-      await editor.field('Member id').fill('');
-      assert.match(await answer(), /^bad: Member id: needed outside the sandbox/);
+      await editor.field('Member ID').fill('');
+      assert.match(await answer(), /^bad: Member ID: needed outside the sandbox/);
     });
 
     it('says below a field what is wrong with it, and for a screen reader too', async () => {
-      const member = editor.field('Member id');
+      const member = editor.field('Member ID');
       const problem = page.locator('#instant-audience-problem-member');
-      assert.match(await problem.innerText(), /^Member id: needed/);
+      assert.match(await problem.innerText(), /^Member ID: needed/);
       assert.equal(await member.getAttribute('aria-invalid'), 'true');
       assert.match((await member.getAttribute('aria-describedby')) ?? '', /instant-audience-problem-member/);
       await member.fill('seven');
-      assert.match(await problem.innerText(), /^Member id: digits only/);
+      assert.match(await problem.innerText(), /^Member ID: digits only/);
       await member.fill('7');
       await problem.waitFor({ state: 'hidden' });
       assert.equal(await member.getAttribute('aria-invalid'), null);
@@ -209,7 +209,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
         .waitFor();
       await host.fill('db.example');
       await problem.waitFor({ state: 'hidden' });
-      const warning = page.locator('#instant-audience-database-clear', { hasText: /^User ids travel/ });
+      const warning = page.locator('#instant-audience-database-clear', { hasText: /^User IDs travel/ });
       await warning.waitFor();
       assert.match(await testDatabase(), /^bad: Database name: needed/);
       await editor.field('Use TLS').check();
@@ -255,7 +255,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       assert.match(await testDatabase(), /^bad: Database not reachable: .* to 127\.0\.0\.1:1\./);
       const warning = page
         .locator('#instant-audience-database-clear')
-        .filter({ hasText: /^User ids travel/ });
+        .filter({ hasText: /^User IDs travel/ });
       await url.fill('postgres://me:s3cr3t-word@db.example/database');
       await warning.waitFor();
       await url.fill('postgres://me:s3cr3t-word@db.example/database?sslmode=verify-full');

@@ -80,7 +80,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
   };
   const press = (name: string, button: string | RegExp): Promise<void> =>
     card(name).getByRole('button', { name: button, exact: true }).first().click();
-  const openExample = (): Promise<void> => press('shop', 'user id 0: opted out or no cookie');
+  const openExample = (): Promise<void> => press('shop', 'user ID 0: opted out or no cookie');
   const shows = async (place: Locator, text: string | RegExp): Promise<void> => {
     let said = '';
     await until(
@@ -134,7 +134,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(figure('shop', 'users/s'), /^\d+ \/ 1,000$/);
     await shows(figure('shop', 'oldest'), '–');
     await shows(figure('shop', 'rejected today'), '1');
-    assert.match(await card('shop').innerText(), /user id 0: opted out or no cookie\s+1/);
+    assert.match(await card('shop').innerText(), /user ID 0: opted out or no cookie\s+1/);
     await shows(figure('loyalty', 'Delivered'), '0');
     assert.deepEqual(await brokenShortTerms('shop'), []);
   });
@@ -289,7 +289,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(figure('loyalty', 'pending'), '30');
     await press('Privacy', 'Privacy');
     const part = card('Privacy');
-    await part.getByLabel('User id').fill(deviceId(510).toUpperCase());
+    await part.getByLabel('User ID').fill(deviceId(510).toUpperCase());
     await part.getByRole('button', { name: 'Erase …' }).click();
     await page.getByRole('button', { name: 'Erase the user' }).click();
     await shows(part.getByRole('status'), /^Erased\. Discarded entries: 1\./);
@@ -305,7 +305,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await nodeRed.post('loyalty', [{ user_id: '4711', seg_block: [{ seg_id: 10001, expiration: 60 }] }]);
     await shows(figure('loyalty', 'pending'), '1');
     const part = card('Privacy');
-    await part.getByLabel('User id').fill('4711');
+    await part.getByLabel('User ID').fill('4711');
     await part.getByLabel('ID type').selectOption('custom');
     await part.getByRole('button', { name: 'Erase …' }).click();
     await shows(part.getByRole('status'), 'Enter the name of the custom domain.');
@@ -414,7 +414,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     const state = card('vault').locator('.instant-audience-state');
     await shows(state, 'wrong login');
     const [first] = await card('vault').locator('.instant-audience-problem').allTextContents();
-    assert.match(first!, /^The service refuses the user name, password or key\. Correct it/);
+    assert.match(first!, /^The service refuses the username, password or key\. Correct it/);
     await late.scrollIntoViewIfNeeded();
     await picture(page, `tab-late-${nodeRedVersion}`);
     const { port } = new URL(guarded.url);

@@ -1,4 +1,4 @@
-// Retired words of the glossary: no identifier and no comment of the code has one.
+// Retired words, which .textlintrc.json lists: no identifier and no comment of the code has one.
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -7,27 +7,10 @@ import ts from 'typescript';
 const root = path.join(__dirname, '..', '..');
 const rooms = ['src', 'nodes', 'test'];
 
-/** Whole words of identifiers and comments, in lower case. */
-const retiredWords = new Set([
-  ...[
-    'crowd',
-    'gates',
-    'shield',
-    'shields',
-    'dismissal',
-    'dismisser',
-    'untaken',
-    'untold',
-    'absentee',
-    'absentees',
-  ],
-  ...['witness', 'leftover', 'leftovers', 'taker', 'takers', 'letter', 'letters', 'mailbox', 'adoption'],
-  ...['born', 'seal', 'seals', 'sealed', 'unseal', 'spool', 'spools', 'spooled', 'young', 'younger', 'apart'],
-]);
-
-/** Several words in a row, in comments and in identifiers. */
-const retiredPhrases =
-  /\b(flight marks?|left queues?|kept here|given up|for ever|several node-red(?! instances?\b))\b/;
+/** The list of the check of prose, as patterns. */
+const terms = JSON.parse(readFileSync(path.join(root, '.textlintrc.json'), 'utf8')).rules.terminology
+  .terms as readonly (readonly [string, string])[];
+const retired = new RegExp(`\\b(${terms.map(([pattern]) => pattern).join('|')})\\b`, 'i');
 
 /** In identifiers only: as prose they are good English. */
 const retiredNames = /\b(left nothing|send again)\b/;
@@ -58,8 +41,7 @@ function wordsOf(name: string): string {
 }
 
 function offends(text: string, isName = false): boolean {
-  if (retiredPhrases.test(text) || (isName && retiredNames.test(text))) return true;
-  return text.split(/[^a-z]+/).some((word) => retiredWords.has(word));
+  return retired.test(text) || (isName && retiredNames.test(text));
 }
 
 /** Without what is allowed, so that the rest of the text is still checked. */

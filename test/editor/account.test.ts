@@ -93,10 +93,10 @@ describe('the account node in the editor', () => {
   });
 
   it('asks for a member outside the sandbox', () => {
-    assert.match(errorsOf({ environment: 'production' }).join(), /^Member id: needed outside the sandbox/);
-    assert.match(errorsOf({ environment: 'custom' }).join(), /^Member id: needed outside the sandbox/);
-    assert.match(errorsOf({ ...production, member: 'sixteen' }).join(), /^Member id: digits only/);
-    assert.match(errorsOf({ ...production, member: '0' }).join(), /^Member id: digits only/);
+    assert.match(errorsOf({ environment: 'production' }).join(), /^Member ID: needed outside the sandbox/);
+    assert.match(errorsOf({ environment: 'custom' }).join(), /^Member ID: needed outside the sandbox/);
+    assert.match(errorsOf({ ...production, member: 'sixteen' }).join(), /^Member ID: digits only/);
+    assert.match(errorsOf({ ...production, member: '0' }).join(), /^Member ID: digits only/);
     assert.deepEqual(errorsOf({ ...production, member: 1661 }), []);
     assert.deepEqual(errorsOf({ ...production, member: '${MEMBER}' }), []);
   });
@@ -104,7 +104,7 @@ describe('the account node in the editor', () => {
   it('asks for the login that the method needs, as far as the editor knows the credentials', () => {
     const withCredentials = (credentials: object, authMethod = 'password') =>
       errorsOf({ ...production, keyName: 'k', authMethod, credentials }).join();
-    assert.match(withCredentials({}), /^User name: needed/);
+    assert.match(withCredentials({}), /^Username: needed/);
     assert.match(withCredentials({ username: 'u' }), /^Password: needed/);
     assert.equal(withCredentials({ username: 'u', has_password: true }), '');
     assert.equal(withCredentials({ username: 'u', password: 'p' }), '');
@@ -187,7 +187,7 @@ describe('the account node in the editor', () => {
     }
     assert.match(
       errorsOf({ ...custom, authUrl: 'https://u:p@host' }).join(),
-      /leave user name and password out/,
+      /leave username and password out/,
     );
   });
 

@@ -45,14 +45,14 @@ describe('the segment builder in the editor', () => {
     assert.deepEqual(errorsOf(), []);
     const errors = errorsOf({ userId: '', segments: [{ ...row, segment: '' }] });
     assert.equal(errors.length, 2, errors.join('\n'));
-    assert.match(errors[0]!, /^User id: enter a property/);
+    assert.match(errors[0]!, /^User ID: enter a property/);
     assert.match(errors[1]!, /^Segment 1: enter the segment/);
   });
 
   /** One of each kind of sentence; which values are refused: test/nodes/builder-schema.test.ts. */
   const wrong: (readonly [string, object, RegExp])[] = [
-    ['a path that is none', { userId: 'payload..user' }, /^User id: not a path/],
-    ['an item without items', { userId: 'user', userIdType: 'item' }, /^User id: a field of the item exists/],
+    ['a path that is none', { userId: 'payload..user' }, /^User ID: not a path/],
+    ['an item without items', { userId: 'user', userIdType: 'item' }, /^User ID: a field of the item exists/],
     ['a domain outside the list', { domain: 'crm' }, /^ID type: "crm" is not in/],
     ['no rows', { segments: [] }, /^Segments: add at least one row/],
     [

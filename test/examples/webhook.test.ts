@@ -70,7 +70,7 @@ describe('webhook to audience', function () {
   it('answers 400 with the problem', async () => {
     const event: Event = { user: device(1), idType: 'idfa', action: 'add', segments: [10_001] };
     for (const [wrong, reason] of [
-      [{ ...event, user: 'not an id' }, /^User id: /],
+      [{ ...event, user: 'not an id' }, /^User ID: /],
       [{ ...event, action: 'maybe' }, /maybe/],
       [{ ...event, segments: ['kitchen'] }, /kitchen/],
       [{ ...event, idType: 'sha1mac' }, /sha1mac/],

@@ -52,8 +52,8 @@ const wrongAccounts: readonly Wrong[] = [
     status: 'no active account',
     told: /^The account of this node/,
   },
-  { name: 'no member', account: { member: '' }, status: 'member missing', told: /Member id: needed/ },
-  { name: 'no user', credentials: {}, status: 'login missing', told: /User name: needed/ },
+  { name: 'no member', account: { member: '' }, status: 'member missing', told: /Member ID: needed/ },
+  { name: 'no user', credentials: {}, status: 'login missing', told: /Username: needed/ },
   {
     name: 'no key at all in the key',
     account: { authMethod: 'jwt', keyName: 'k' },
@@ -232,10 +232,10 @@ describe('a login that the service refuses', () => {
   it('shows in the status, in a line of the log, and keeps every message', async () => {
     for (const name of names) flows[name].give({ payload: entry(1) }, { payload: entry(2) });
     const told: Record<(typeof names)[number], [status: string, fill: string, log: RegExp]> = {
-      wrong: ['wrong login', 'red', /The service refused the login: check user name and password/],
+      wrong: ['wrong login', 'red', /The service refused the login: check username and password/],
       expired: ['password expired', 'red', /The password has expired: set a new one/],
       unreachable: ['service unreachable', 'yellow', /127\.0\.0\.1:9 refuses the connection/],
-      certificate: ['check certificate', 'red', /the certificate of localhost:\d+ is for another host name/],
+      certificate: ['check certificate', 'red', /the certificate of localhost:\d+ is for another hostname/],
       key: ['key invalid', 'red', /The private key is damaged or incomplete/],
     };
     for (const name of names) {

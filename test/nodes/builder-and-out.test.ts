@@ -55,7 +55,7 @@ describe('a builder before an out node', () => {
     await sleep(50);
     assert.equal(invalid(), 1, 'the one that leads nowhere is not counted');
     const [kept] = usedQueue().engine.monitor.rejections.last();
-    assert.equal(kept!.message, 'User id: 0 stands for an opted-out user; leave it out');
+    assert.equal(kept!.message, 'User ID: 0 stands for an opted-out user; leave it out');
   });
 
   it('has its segments looked up when it stands behind a call of a link', async () => {

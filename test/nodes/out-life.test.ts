@@ -261,7 +261,7 @@ describe('the out node, while its account is not ready', () => {
     assert.equal(flow.ends, 0);
     ready({ key: 'error.member_missing' });
     await flow.allEnded();
-    assert.match(flow.error, /Member id: needed/);
+    assert.match(flow.error, /Member ID: needed/);
     await unload();
 
     await loadWith(slowAccount, [account, ...flow.nodes()], {}, flow);

@@ -183,7 +183,7 @@ describe('saved properties of a segment builder', function () {
         { segments: [{ segment: '1', expirationUnit: '${IA_UNIT}' }] },
         /Segment 1, Unit: the environment variable IA_UNIT/,
       ],
-      [{ userId: '${IA_CODE}', userIdType: 'str' }, /User id: the environment variable IA_CODE/],
+      [{ userId: '${IA_CODE}', userIdType: 'str' }, /User ID: the environment variable IA_CODE/],
       [{ domain: '${IA_CODE}', allowCustomDomain: true }, /ID type: the environment variable IA_CODE/],
       [{ eventTime: '${IA_CODE}' }, /Event time: the environment variable IA_CODE/],
       [{ output: '${IA_CODE}' }, /Output: the environment variable IA_CODE/],

@@ -61,7 +61,7 @@ describe('xandr-segment-builder', () => {
     assert.equal(rejected.index, 0);
     assert.equal(rejected.entry.user_id, 'abc');
     assert.equal(rejected.code, 'user_id_not_uuid');
-    assert.equal(rejected.message, 'User id: "abc" is no id for idfa; pass a UUID');
+    assert.equal(rejected.message, 'User ID: "abc" is no ID for idfa; pass a UUID');
     assert.deepEqual(rejected.issues, [
       { code: 'user_id_not_uuid', path: 'user_id', message: rejected.message },
     ]);
@@ -74,7 +74,7 @@ describe('xandr-segment-builder', () => {
     await flow.send(message);
     assert.equal(flow.accepted.length, 0);
     assert.equal(flow.completed.length, 0);
-    assert.equal(flow.errors[0], 'User id: 0 stands for an opted-out user; leave it out');
+    assert.equal(flow.errors[0], 'User ID: 0 stands for an opted-out user; leave it out');
     assert.equal(message.audience.rejected[0].code, 'user_id_zero', 'the details');
   });
 
@@ -105,7 +105,7 @@ describe('xandr-segment-builder', () => {
       flow.accepted[0].payload.map((entry: any) => entry.user_id),
       ['1', '3'],
     );
-    assert.equal(flow.errors[0], 'User id, item 1: 0 stands for an opted-out user; leave it out');
+    assert.equal(flow.errors[0], 'User ID, item 1: 0 stands for an opted-out user; leave it out');
     assert.equal(flow.completed.length, 0);
   });
 
@@ -119,7 +119,7 @@ describe('xandr-segment-builder', () => {
   it('says that items are no array, or that a payload has no user id, whatever it is', async () => {
     for (const [changes, told] of [
       [{ source: 'items', userId: '', userIdType: 'item' }, /^Array: msg\.payload is .*; pass an array$/],
-      [{}, /^User id: msg\.payload\.user gives nothing/],
+      [{}, /^User ID: msg\.payload\.user gives nothing/],
     ] as const) {
       const flow = await start(changes);
       const all = [undefined, null, 'text', 5, Buffer.from('x'), { a: 1 }].map((payload) => ({ payload }));
@@ -128,7 +128,7 @@ describe('xandr-segment-builder', () => {
       for (const { audience, payload } of flow.rejected) {
         const isInsideText = payload === 'text' && !('source' in changes);
         const sentence = isInsideText
-          ? 'User id: msg.payload is text, not an object; parse it with a json node'
+          ? 'User ID: msg.payload is text, not an object; parse it with a json node'
           : told;
         assert.match(audience.rejected[0].message, new RegExp(sentence));
       }
@@ -232,7 +232,7 @@ describe('xandr-segment-builder', () => {
     await flow.send({ payload: { user: 5 } }, { payload: { user: 'a' } });
     assert.match(
       flow.rejected[0].audience.rejected[0].message,
-      /^User id: \$uppercase\(payload\.user\) fails/,
+      /^User ID: \$uppercase\(payload\.user\) fails/,
     );
     assert.equal(flow.accepted[0].payload.user_id, 'A');
   });
@@ -310,7 +310,7 @@ describe('xandr-segment-builder', () => {
     await flow.send({ payload }, { payload: { user: '7' } });
     assert.match(
       flow.rejected[0].audience.rejected[0].message,
-      /^User id: msg\.payload\.user fails \(gone\)/,
+      /^User ID: msg\.payload\.user fails \(gone\)/,
     );
     assert.equal(flow.accepted.length, 1);
   });
@@ -318,7 +318,7 @@ describe('xandr-segment-builder', () => {
   it('shows a red ring and refuses messages when it is not set up', async () => {
     for (const [changes, words] of [
       [{ segments: [] }, /^The segment builder is not set up: Segments: add at least one row/],
-      [{ userId: '$(', userIdType: 'jsonata' }, /^The segment builder is not set up: User id: /],
+      [{ userId: '$(', userIdType: 'jsonata' }, /^The segment builder is not set up: User ID: /],
     ] as const) {
       const flow = await start(changes);
       await until(() => flow.status === 'not set up', 'the status');

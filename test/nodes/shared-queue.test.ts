@@ -121,7 +121,7 @@ describe('an account with its queue in a shared database', function () {
     const warnings = async (url: string): Promise<number> => {
       await load([shared(), ...flow.nodes()], credentials(url), flow);
       await until(() => flow.status === 'database unreachable', `away, not ${flow.status}`);
-      const many = logged().filter((line) => line.startsWith('User ids travel unencrypted')).length;
+      const many = logged().filter((line) => line.startsWith('User IDs travel unencrypted')).length;
       await unload();
       return many;
     };

@@ -153,7 +153,7 @@ describe('the usage node', () => {
     for (const [changes, account, reason, status] of [
       [{ account: '' }, {}, /No account is chosen/, 'no account'],
       [{ account: 'nowhere' }, {}, /disabled or does not exist/, 'no active account'],
-      [{}, { member: '' }, /^Account: Member id/, 'account not usable'],
+      [{}, { member: '' }, /^Account: Member ID/, 'account not usable'],
     ] as const) {
       usage = new Flow('usage');
       await load(nodes(changes, account), login(), usage);
@@ -183,7 +183,7 @@ describe('the usage node', () => {
     await deploy([...flow, ...out.nodes({ account: '' })], 'nodes', usage);
     users[1]!.ready({ key: 'error.member_missing' });
     await usage.allEnded();
-    assert.match(usage.error, /Member id: needed/);
+    assert.match(usage.error, /Member ID: needed/);
   });
 
   it('reports by itself when an hour is over, and an hour later also after a report that failed', async () => {

@@ -205,7 +205,7 @@ describe('the address of a shared log', () => {
     ])
       assert.throws(
         () => addressOf(url, null),
-        /In a user name or password each of \/\?#@% is percent-encoded/,
+        /In a username or password each of \/\?#@% is percent-encoded/,
         url,
       );
   });

@@ -13,7 +13,7 @@ describe('the service client, beside posts', () => {
   const { clientFor, withServer } = clients();
 
   describe('authenticating', () => {
-    it('posts user name and password as JSON', async () => {
+    it('posts username and password as JSON', async () => {
       const { seen, client } = await withServer((_, response) =>
         response.end('{"response":{"status":"OK","token":"hbapi:1"}}'),
       );
@@ -45,7 +45,7 @@ describe('the service client, beside posts', () => {
       const { seen, client } = await withServer((_, response) => response.end(OK));
       const jwt = { method: 'jwt', username: 'jo', keyName: 'k', privateKey: 'x' } as const;
       for (const [login, sentence] of [
-        [{ method: 'password', username: '', password: 'x' }, /no user name/],
+        [{ method: 'password', username: '', password: 'x' }, /no username/],
         [{ method: 'password', username: 'jo', password: '' }, /no password/],
         [{ ...jwt, keyName: '' }, /no key name/],
         [{ ...jwt, privateKey: '' }, /no private key/],

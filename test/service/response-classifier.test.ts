@@ -242,7 +242,7 @@ describe('reading the reply of an authentication', () => {
   it('names the login in its messages, not a post', () => {
     const noauth = readAuthReply(reply(200, refused('NOAUTH')));
     assert.ok('message' in noauth);
-    assert.match(noauth.message, /^The service refused the login: check user name and password/);
+    assert.match(noauth.message, /^The service refused the login: check username and password/);
     const syntax = readAuthReply(reply(200, refused('SYNTAX')));
     assert.ok('message' in syntax);
     assert.match(syntax.message, /form of the login/);

@@ -97,7 +97,7 @@ describe('TLS and proxies', () => {
       const its = { ca: fixture('elsewhere-cert.pem') };
       const outcome = await post(server('elsewhere'), its);
       const sentence =
-        /^Check the URL in the account, .*certificate of 127\.0\.0\.1:\d+ is for another host name/;
+        /^Check the URL in the account, .*certificate of 127\.0\.0\.1:\d+ is for another hostname/;
       assertRefused(outcome, 'tls', sentence);
       const named = { ...its, servername: 'elsewhere.example' };
       for (const tls of [named, { rejectUnauthorized: false }])
@@ -197,7 +197,7 @@ describe('TLS and proxies', () => {
         assertRefused(
           outcome,
           'http_407',
-          /requires a login \(HTTP 407\): check .* user name and password, in the/,
+          /requires a login \(HTTP 407\): check .* username and password, in the/,
         );
         assert.doesNotMatch(JSON.stringify(outcome), /someone|s3cr3t/);
       });
@@ -221,7 +221,7 @@ describe('TLS and proxies', () => {
       const { port } = await proxyFor(null);
       assert.throws(
         () => clientFor('https://localhost', { serviceProxy: { uri: `http://jo:100%@127.0.0.1:${port}` } }),
-        /The user name or password in the proxy URL cannot be read/,
+        /The username or password in the proxy URL cannot be read/,
       );
     });
 
@@ -241,7 +241,7 @@ describe('TLS and proxies', () => {
       assertRefused(
         await to('elsewhere', { ca: fixture('elsewhere-cert.pem') }),
         'tls',
-        /is for another host name/,
+        /is for another hostname/,
       );
     });
 

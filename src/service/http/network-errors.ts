@@ -71,7 +71,7 @@ export function isPeerAlert(code: string): boolean {
 
 function certificateSentence(code: string, phase: NetworkPhase, host: string): string | null {
   if (WRONG_HOST.has(code)) {
-    return `Check the URL in the account, or the server name of its TLS configuration: the certificate of ${host} is for another host name.`;
+    return `Check the URL in the account, or the server name of its TLS configuration: the certificate of ${host} is for another hostname.`;
   }
   if (UNTRUSTED.has(code)) {
     return `Certificate not trusted: if it is your own, add its CA to the TLS configuration. It is that of ${host} (${code}).`;
@@ -104,7 +104,7 @@ function readProxyRefusal(status: number, host: string): NetworkFailure {
     return {
       kind: 'configuration',
       code: 'http_407',
-      message: `The proxy on the way to ${host} requires a login (HTTP 407): check the proxy's user name and password, in the http proxy node or in the environment variable that names the proxy.`,
+      message: `The proxy on the way to ${host} requires a login (HTTP 407): check the proxy's username and password, in the http proxy node or in the environment variable that names the proxy.`,
     };
   }
   if (status >= 400 && status < 500 && status !== 408 && status !== 429) {

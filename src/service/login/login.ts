@@ -14,7 +14,7 @@ export type Login =
 
 /** A sentence that names the first empty field, or null. */
 export function missingInLogin(login: Login): string | null {
-  if (login.username === '') return 'The account has no user name. Enter it in the account node.';
+  if (login.username === '') return 'The account has no username. Enter it in the account node.';
   if (login.method === 'password') {
     return login.password === '' ? 'The account has no password. Enter it in the account node.' : null;
   }

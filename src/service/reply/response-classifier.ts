@@ -152,7 +152,7 @@ function readRefusal(reply: HttpReply, json: unknown, wallMs: number): ReadFailu
 
 const loginSentences: Readonly<Record<LoginRefusal, string>> = {
   NOAUTH:
-    'The service refused the login: check user name and password, or key name and private key, of the account',
+    'The service refused the login: check username and password, or key name and private key, of the account',
   NOAUTH_EXPIRED: 'The password has expired: set a new one at the service and enter it in the account',
   NOAUTH_DISABLED: 'The service has switched this account off: ask its support',
   UNAUTH: 'This login is not allowed to do this: ask the service for the permission',
@@ -186,7 +186,7 @@ const statusSentences: Readonly<Record<number, (detail: string, url: string) => 
   404: (detail, url) => `Correct the URL in the account: the service has no address ${url}${detail}.`,
   405: (detail, url) =>
     `Correct the URL in the account: the service does not allow this kind of call at ${url}${detail}.`,
-  407: (detail) => `The proxy requires a login${detail}: check the proxy's user name and password.`,
+  407: (detail) => `The proxy requires a login${detail}: check the proxy's username and password.`,
 };
 
 function readStatus({ status, url = 'this address' }: HttpReply, detail: string): ReadFailure | null {

@@ -86,7 +86,7 @@ export const flowBugs: readonly Bug[] = [
 
   // The queue at rest.
   breaks(
-    'user ids are in plain text in an encrypted file',
+    'user IDs are in plain text in an encrypted file',
     Cipher,
     'encryptRow',
     (_original, _hash, body) => body,

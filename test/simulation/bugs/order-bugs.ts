@@ -27,11 +27,11 @@ export const orderBugs: readonly Bug[] = [
     this.readiness.enqueue(user, nowMs);
     return user;
   }),
-  breaks('blocks by id and by code share a request', WaitingBlocks, 'firstRun', function () {
+  breaks('blocks by ID and by code share a request', WaitingBlocks, 'firstRun', function () {
     return { queues: this.queues.filter(({ first }: Inside) => first !== null), end: null };
   }),
   breaks(
-    'in one entry, an add by id is sent before an earlier removal by code',
+    'in one entry, an add by ID is sent before an earlier removal by code',
     User,
     'add',
     function (original, entry) {
