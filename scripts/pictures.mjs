@@ -1,5 +1,5 @@
 // npm run pictures: shoots the pictures in docs/ and in the help, from Node-RED 5 with the built package. Names after
-// `--` select kinds: quick-start, help, examples, sidebar.
+// `--` select kinds: quick-start, first-flow, help, examples, sidebar.
 //
 // Runs under tsx, because it imports the tests' helpers for Node-RED and the browser.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -9,6 +9,7 @@ import { NodeRed, until } from '../test/support/node-red.ts';
 import { quickStart } from '../test/package/support.ts';
 import { examplePictures } from './example-pictures.mjs';
 import { chromiumEnvironment } from './chromium.mjs';
+import { firstFlowPictures } from './first-flow-pictures.mjs';
 import { asWebp, helpPictures } from './form-pictures.mjs';
 import { sidebarPictures } from './sidebar-pictures.mjs';
 import { root } from './tools.mjs';
@@ -56,6 +57,7 @@ async function quickStartPicture(nodeRed, browser) {
 /** Kinds of pictures by name, for `npm run pictures -- examples`. */
 const kinds = {
   'quick-start': async (browser) => [await withNodeRed((nodeRed) => quickStartPicture(nodeRed, browser))],
+  'first-flow': (browser) => withNodeRed((nodeRed) => firstFlowPictures(nodeRed, browser, images)),
   help: (browser) => withNodeRed((nodeRed) => helpPictures(nodeRed, browser, resources)),
   examples: (browser) => examplePictures(browser, images),
   sidebar: (browser) => withNodeRed((nodeRed) => sidebarPictures(nodeRed, browser, images)),
