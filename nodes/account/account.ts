@@ -16,6 +16,7 @@ import type { SandboxSettings } from '../../src/sandbox/index';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/index';
 import { distinctName, type NamedAccount } from '../shared/account-names';
 import { nowDeployed } from '../shared/deployed';
+import { withSection } from '../shared/docs';
 import { figuresOf } from '../shared/figures';
 import type { Saved } from '../shared/saved';
 import type { Account, AccountNode } from './account-api';
@@ -152,7 +153,8 @@ async function openHold(
     const { database } = settings;
     const shared = database === null ? null : databaseConnection(RED, database);
     if (shared !== null && 'key' in shared) return leaving(shared);
-    if (shared !== null && isInClear(shared)) node.warn(RED._('account.databaseInClear'));
+    if (shared !== null && isInClear(shared))
+      node.warn(withSection(RED, RED._('account.databaseInClear'), 'database'));
     const request = requestOf(RED, node, name, settings, connection);
     const ofShared = shared === null ? null : sharedOf(RED, settings, shared);
     // Before it is closed for the new one.
@@ -197,7 +199,13 @@ async function warnOfLeft(RED: NodeAPI, node: Node, named: SharedRequest | null)
   const warned = orphanedQueuesOf(RED).behind(node.id);
   const shared = await leftInDatabases(RED, node, named);
   for (const { origin, member, waiting } of [...warned, ...shared])
-    node.warn(RED._('account.leftBehind', { origin, member, ...figuresOf({ waiting }, RED) }));
+    node.warn(
+      withSection(
+        RED,
+        RED._('account.leftBehind', { origin, member, ...figuresOf({ waiting }, RED) }),
+        'orphaned',
+      ),
+    );
 }
 
 /** Other queues with entries of the account, in the database that it names and in those that it named before. */
@@ -289,7 +297,7 @@ function requestOf(
       const line = printable(text, 4_000);
       if (level === 'info') node.log(line);
       else if (level === 'warn') node.warn(line);
-      else node.error(line);
+      else node.error(withSection(RED, line, 'status'));
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Node, NodeAPI, NodeMessage } from 'node-red';
 import { type CheckedEntry, shortenThrown, entryBody, inSlices, type Steps } from '../../src/entry/index';
 import { dryRunSteps, type Recovered, type RequestLimits, type MessageEnd } from '../../src/delivery/index';
 import { isWired } from '../shared/deployed';
+import { withSection } from '../shared/docs';
 import { figuresOf } from '../shared/figures';
 import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
@@ -285,7 +286,8 @@ export class Reporter {
     // Entries not yet in the queue on disk are not lost with it: they never were in it.
     const key = end.code === 'closed' && durable ? 'not_taken' : end.code;
     const params = { ...figuresOf(end.params, this.RED), account: this.accountName() };
-    return new Error(textOr(this.RED, `error.${key}`, params, () => end.message));
+    const text = textOr(this.RED, `error.${key}`, params, () => end.message);
+    return new Error(key === 'queue_full' ? withSection(this.RED, text, 'caps') : text);
   }
 }
 

@@ -414,7 +414,9 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     const state = card('vault').locator('.instant-audience-state');
     await shows(state, 'wrong login');
     const [first] = await card('vault').locator('.instant-audience-problem').allTextContents();
-    assert.match(first!, /^The service refuses the username, password or key\. Correct it/);
+    assert.match(first!, /^The service refuses the username, password or key\. Correct it.*What to do$/);
+    const whatToDo = card('vault').locator('.instant-audience-problem a').first();
+    assert.match((await whatToDo.getAttribute('href')) ?? '', /docs\/troubleshooting\.html#status$/);
     await late.scrollIntoViewIfNeeded();
     await picture(page, `tab-late-${nodeRedVersion}`);
     const { port } = new URL(guarded.url);

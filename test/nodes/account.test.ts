@@ -232,8 +232,16 @@ describe('a login that the service refuses', () => {
   it('shows in the status, in a line of the log, and keeps every message', async () => {
     for (const name of names) flows[name].give({ payload: entry(1) }, { payload: entry(2) });
     const told: Record<(typeof names)[number], [status: string, fill: string, log: RegExp]> = {
-      wrong: ['wrong login', 'red', /The service refused the login: check username and password/],
-      expired: ['password expired', 'red', /The password has expired: set a new one/],
+      wrong: [
+        'wrong login',
+        'red',
+        /The service refused the login: check username and password.*\. See the documentation: Troubleshooting, Status\.$/,
+      ],
+      expired: [
+        'password expired',
+        'red',
+        /The password has expired: set a new one.*\. See the documentation: Troubleshooting, Status\.$/,
+      ],
       unreachable: ['service unreachable', 'yellow', /127\.0\.0\.1:9 refuses the connection/],
       certificate: ['check certificate', 'red', /the certificate of localhost:\d+ is for another hostname/],
       key: ['key invalid', 'red', /The private key is damaged or incomplete/],

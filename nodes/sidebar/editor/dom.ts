@@ -1,4 +1,5 @@
 // Helpers to build and change elements; they leave unchanged elements alone.
+import { docsAddress, type Section } from '../../shared/docs';
 import type { SidebarRed } from '../../types/red-sidebar';
 import { word } from './words';
 
@@ -43,6 +44,12 @@ export function setShown(element: HTMLElement, shown: boolean): void {
 
 export function setAttribute(element: HTMLElement, name: string, value: string): void {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/** A link to what the documentation says. */
+export function docsLink(section: Section): HTMLAnchorElement {
+  const link = { href: docsAddress(section), target: '_blank', rel: 'noopener' };
+  return make('a', link, word('example.docs'));
 }
 
 /** Whether the user may press the tab's buttons. */

@@ -1,7 +1,7 @@
 // The problems of a queue: what is wrong, and what to do. Above everything else, also on a closed card.
 import type { Look } from '../../../shared/calm-status';
 import type { ShownQueue } from '../../overview';
-import { make, rebuild, setShown, wrapped } from '../dom';
+import { docsLink, make, rebuild, setShown, wrapped } from '../dom';
 import { duration, outWord, troubleWords, word, wordOr } from '../words';
 
 interface Problem {
@@ -24,6 +24,7 @@ export class Problems {
 function itemOf({ look, text, detail }: Problem): HTMLElement {
   const item = make('li', { class: 'instant-audience-problem', 'data-look': look }, ...wrapped(text));
   if (detail !== null) item.append(make('p', {}, ...wrapped(detail)));
+  item.append(make('p', {}, docsLink('status')));
   return item;
 }
 

@@ -2,10 +2,8 @@
 import type { ShownQueue } from '../../overview';
 import { call } from '../calls';
 import { nodeLink } from '../canvas';
-import { line, Listed, make, mayAct, opener } from '../dom';
+import { docsLink, line, Listed, make, mayAct, opener } from '../dom';
 import { number, time, word, wordOr } from '../words';
-
-const docs = 'resources/@instant-audience/node-red-xandr/docs/troubleshooting.html#codes-of-rejected-entries';
 
 /** As the route gives it. */
 interface Rejected {
@@ -49,8 +47,7 @@ export class RejectedReasons {
 }
 
 async function showExample(queue: string, code: string, place: HTMLElement): Promise<void> {
-  const link = { href: docs, target: '_blank', rel: 'noopener' };
-  const links = make('p', { class: 'instant-audience-links' }, make('a', link, word('example.docs')));
+  const links = make('p', { class: 'instant-audience-links' }, docsLink('codes'));
   const found = mayAct() ? await lastOf(queue, code) : null;
   if (found === null) {
     place.replaceChildren(make('p', {}, word(mayAct() ? 'example.none' : 'tip.notPermitted')), links);

@@ -1,0 +1,41 @@
+// Sections of the documentation that sidebar, errors and log name. The build checks that each address exists.
+import type { Words } from './words';
+
+const sections = {
+  codes: {
+    href: 'resources/@instant-audience/node-red-xandr/docs/troubleshooting.html#codes-of-rejected-entries',
+    title: 'Troubleshooting, Codes of rejected entries',
+  },
+  status: {
+    href: 'resources/@instant-audience/node-red-xandr/docs/troubleshooting.html#status',
+    title: 'Troubleshooting, Status',
+  },
+  caps: {
+    href: 'resources/@instant-audience/node-red-xandr/docs/operations.html#the-queue-and-its-caps',
+    title: 'Monitor and operate, The queue and its caps',
+  },
+  orphaned: {
+    href: 'resources/@instant-audience/node-red-xandr/docs/operations.html#queues-that-no-account-uses',
+    title: 'Monitor and operate, Queues that no account uses',
+  },
+  database: {
+    href: 'resources/@instant-audience/node-red-xandr/docs/several-machines.html#the-account',
+    title: 'Several instances, The account',
+  },
+} as const;
+
+export type Section = keyof typeof sections;
+
+/** Address of a section, relative to the editor. */
+export function docsAddress(section: Section): string {
+  return sections[section].href;
+}
+
+/** A sentence, and where the documentation has more, in the server's language. */
+export function withSection(words: Words, sentence: string, section: Section): string {
+  const see = words._('@instant-audience/node-red-xandr/xandr-account:see', {
+    section: sections[section].title,
+  });
+  // What the service and the database say may end without a full stop.
+  return `${sentence.replace(/(?<=[\p{L}\p{N})”"])$/u, '.')} ${see}`;
+}
