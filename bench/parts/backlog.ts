@@ -166,7 +166,7 @@ function growthWords(growths: readonly Growth[]): string {
     const producer = growth.intakePerSecond / before.intakePerSecond;
     if (producer < 0.8 || producer > 1.25)
       words.push(
-        `Intake is not straight at ${step} (${producer.toPrecision(2)} ×): a short run holds the warming-up of the compiler and no checkpoint of the database; past the memory mark, entries are written only, not kept.`,
+        `Intake is not straight at ${step} (${producer.toPrecision(2)} ×): a short run includes the compiler's warm-up and no checkpoint of the database. Past the memory mark, entries are only written, not kept.`,
       );
     const memory = growth.waitingRss - growth.idleRss - (before.waitingRss - before.idleRss);
     if (memory > 20e6)

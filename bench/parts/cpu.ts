@@ -65,7 +65,7 @@ export const cpu: Part = async (bench) => {
   return {
     title: 'CPU per user, one message each, quota lifted, in Node-RED 5',
     rows,
-    more: `Median of ${rounds} rounds of ${users} users, the flows taking turns. Core nodes: function, join, function, delay, http request. How many users go into a post is up to who builds the flow: 10 fill the documented quota, 1,000 are the most that the service takes and the cheapest, so the goal is held against these. The out node's outputs are not wired; it completes every message on its own, which the core nodes cannot.`,
+    more: `Median of ${rounds} rounds of ${users} users, the flows taking turns. Core nodes: function, join, function, delay, http request. The flow decides how many users go into a post. 10 fill the documented quota; 1,000 are the maximum and the cheapest, so the goal is compared with these. The out node's outputs are not wired; it completes every message on its own, which the core nodes cannot.`,
   };
 };
 

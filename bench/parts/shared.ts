@@ -45,7 +45,7 @@ export const shared: Part = (bench) =>
       ...(await quotaRows(bench, database)),
       ...(await idleRows(bench, database)),
     ],
-    more: `The database is on this machine and syncs to its disk. Appends: ${rowsPerBatch} entries a batch, one after the other in each process; a plain insert of the same rows into a table without an index but its key takes turns with those of the one process. At quota every message goes to the instance that does not send, which is told of each end.`,
+    more: `The database is on this machine and syncs to its disk. Appends: ${rowsPerBatch} entries a batch, one after the other in each process. A plain insert of the same rows, into a table with only a primary key, takes turns with those of the one process. At quota every message goes to the instance that does not send, which is told of each end.`,
   }));
 
 async function appendRows(bench: Bench, database: BenchDatabase): Promise<Row[]> {

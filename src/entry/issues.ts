@@ -17,16 +17,15 @@ export const entrySentences = {
   not_an_entry: 'This is __got__; expected an object with user_id and seg_block',
   unreadable: 'This could not be read: __reason__',
   unknown_key:
-    '__path__ is no field that this version knows (known here: __known__); leave it out, or tick Unknown fields in the instant audience out node',
-  unknown_too_long: 'Fields that this version does not know may have __max__ characters together at the most',
-  misspelt_key: '__path__ is no key of the service and would be ignored; did you mean __meant__?',
+    '__path__ is not a field of this version (fields: __known__); leave it out, or tick Unknown fields in the instant audience out node',
+  unknown_too_long: 'Unknown fields may have at most __max__ characters in total',
+  misspelt_key: '__path__ is not a key of the service and would be ignored; did you mean __meant__?',
   text_type: '__path__ is __got__; pass a string',
   text_empty: '__path__ is an empty string; give it a value or leave it out',
-  text_white_space:
-    '__path__ __got__ starts or ends with whitespace, which would be sent as part of it; remove it before',
+  text_white_space: '__path__ __got__ starts or ends with whitespace, which would be sent, too; remove it',
   text_broken:
-    '__path__ __got__ holds half of a character (a lone surrogate) and cannot be sent; it was probably cut or decoded wrongly',
-  text_too_long: '__path__ has __got__ characters; __max__ is the most',
+    '__path__ __got__ contains half of a character (a lone surrogate) and cannot be sent; it was probably cut or decoded wrongly',
+  text_too_long: '__path__ has __got__ characters; at most __max__ are allowed',
   user_id_missing: 'user_id is missing or empty; pass the user’s ID as a string',
   user_id_type: 'user_id is __got__; pass the user’s ID as a string',
   user_id_digits_lost:
@@ -51,7 +50,7 @@ export const entrySentences = {
   event_time_type:
     'event_time is __got__; pass milliseconds since 1970 as a number, or an ISO 8601 text such as 2026-01-31T12:00:00Z',
   event_time_invalid:
-    'event_time __got__ is no valid time; pass milliseconds since 1970 as a number, or an ISO 8601 text such as 2026-01-31T12:00:00Z',
+    'event_time __got__ is not a valid time; pass milliseconds since 1970 as a number, or an ISO 8601 text such as 2026-01-31T12:00:00Z',
   event_time_no_zone: 'event_time __got__ has no time zone; end it with Z or an offset such as +01:00',
   event_time_unit:
     'event_time __got__ does not look like milliseconds since 1970 (today has 13 digits); convert seconds, micro- or nanoseconds first',
@@ -59,7 +58,7 @@ export const entrySentences = {
   seg_block_type: 'seg_block is __got__; pass an array of segments',
   seg_block_empty: 'seg_block is empty; name at least one segment',
   seg_block_too_long:
-    'seg_block has __got__ segments; __max__ is the most for one entry. Split it into several entries',
+    'seg_block has __got__ segments; at most __max__ are allowed in one entry. Split it into several entries',
   block_type: '__path__ is __got__; expected an object with seg_id, or with seg_code and member_id',
   segment_missing: '__path__ names no segment; pass seg_id, or seg_code with member_id',
   segment_twice: '__path__ has both seg_id and seg_code; name the segment by one of them',
@@ -86,7 +85,7 @@ export const inputSentences = {
   input_other: '__path__ is __got__; expected an entry, an array of entries or {rt_segment: […]}',
   input_empty: '__path__ is an empty array; there is nothing to send',
   input_too_many:
-    '__path__ has __got__ entries; __max__ is the most for one message. Split it into several messages',
+    '__path__ has __got__ entries; at most __max__ are allowed in one message. Split it into several messages',
   rt_segment_type: '__path__ is __got__; expected an array of entries',
   rt_segment_empty: '__path__ is an empty array; there is nothing to send',
   rt_segment_mixed: '__path__ has both rt_segment and __got__; put every entry into rt_segment',
@@ -98,7 +97,7 @@ export const builderSentences = {
   items_not_array:
     '__path__: __source__ is __got__; expected an array of items (a database result, for example)',
   items_too_many:
-    '__path__: __source__ has __got__ items; __max__ is the most for one message. Split it into several messages',
+    '__path__: __source__ has __got__ items; at most __max__ are allowed in one message. Split it into several messages',
   nothing_there:
     '__path__: __source__ gives nothing (undefined); check its spelling, or pass null to leave the key out',
   payload_is_text: '__path__: msg.payload is text, so __source__ gives nothing; parse it with a json node',

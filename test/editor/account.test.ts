@@ -148,7 +148,7 @@ describe('the account node in the editor', () => {
     const shared = errorsOf({ queue: 'shared', encryptIds: true, ...database }).join();
     assert.match(shared, /^Encryption: a queue in a shared database cannot be encrypted/);
     for (const queue of ['disk', 'memory']) assert.deepEqual(errorsOf({ queue, encryptIds: true }), []);
-    assert.match(errorsOf({ encryptIds: 'maybe' }).join(), /^Encryption: the value is either/);
+    assert.match(errorsOf({ encryptIds: 'maybe' }).join(), /^Encryption: choose true or false/);
     assert.deepEqual(errorsOf({ encryptIds: '${ENCRYPT}' }), []);
   });
 

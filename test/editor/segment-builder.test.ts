@@ -63,7 +63,7 @@ describe('the segment builder in the editor', () => {
     [
       'half a minute',
       { segments: [{ ...row, expiration: '0.5', expirationUnit: 'minutes' }] },
-      /^Segment 1: the time must come to whole minutes/,
+      /^Segment 1: the time must be whole minutes/,
     ],
     [
       'a unit that is none',

@@ -211,7 +211,7 @@ describe('the builder', () => {
     }
     assert.match(
       built({ eventTime: 'at' }, { user: '7', at: 'noon' }) as string,
-      /event_time "noon" is no valid time/,
+      /event_time "noon" is not a valid time/,
     );
   });
 

@@ -83,10 +83,10 @@ describe('entries that wait for an address that was mended', () => {
     await until(() => warnings().length === 1, 'the warning');
     const [warning] = warnings();
     // What is wrong and what to do come first.
-    assert.match(warning!.slice(0, 80), /: 6\. The tab Audience moves or discards them\. /);
+    assert.match(warning!.slice(0, 80), /: 6\. Move or purge them in the tab Audience\. /);
     assert.ok(
       warning!.endsWith(
-        `They are for member 7 at ${wrongUrl()}, and are not sent unless they are moved or the account has that address, member and queue again.`,
+        `They are for member 7 at ${wrongUrl()}, and are not sent until you move them or set the account back. See the documentation: Monitor and operate, Queues that no account uses.`,
       ),
       warning,
     );
@@ -198,7 +198,7 @@ describe('entries that wait for an address that was mended', () => {
       await restart();
       await load(at(sandbox.url), login(), flow);
       await until(() => warnings().length > 0, 'the warning');
-      assert.match(warnings().join('\n'), /: 3\. The tab Audience/);
+      assert.match(warnings().join('\n'), /: 3\. Move or purge them in the tab Audience/);
       assert.deepEqual((await move()).body, { code: 'moved', moved: 3, kept: 0 });
       await settled();
       assert.deepEqual(members(), [idfa(2)]);
@@ -249,12 +249,12 @@ describe('entries that wait for an address that was mended', () => {
       assert.deepEqual([waiting, choices, notes], [2, ['keep', 'discard'], ['toMemory', 'late']]);
       await deploy(inMemory(), 'nodes', flow);
       await until(() => warnings().length > 0, 'the warning');
-      assert.match(warnings().join('\n'), /: 2\. The tab Audience/);
+      assert.match(warnings().join('\n'), /: 2\. Move or purge them in the tab Audience/);
       assert.deepEqual(await move(), { status: 409, body: { code: 'noTarget' } });
       await restart();
       await load(inMemory(), login(), flow);
       await until(() => warnings().length > 0, 'the warning at the start');
-      assert.match(warnings().join('\n'), /: 2\. The tab Audience/);
+      assert.match(warnings().join('\n'), /: 2\. Move or purge them in the tab Audience/);
     });
 
     it('end with an error when they were in memory, which the form says before', async () => {

@@ -100,7 +100,10 @@ describe('entries in a shared queue that the account leaves', function () {
       (line) => line.startsWith('Entries kept in the old queue') && line.includes(new URL(sandbox.url).port),
     );
   const warned = (waiting: number): Promise<void> =>
-    until(() => warnings().some((line) => line.includes(`: ${waiting}. The tab Audience`)), 'the warning');
+    until(
+      () => warnings().some((line) => line.includes(`: ${waiting}. Move or purge them in the tab Audience`)),
+      'the warning',
+    );
   const waitingHere = (): number =>
     list().find(({ accounts }) => accounts.length > 0)!.engine.counters.waiting;
   const settled = (): Promise<void> => until(() => waitingHere() === 0, 'all is delivered');

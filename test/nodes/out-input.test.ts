@@ -29,13 +29,13 @@ const wrongEntries: readonly [name: string, entry: unknown, code: string, told: 
     'a key that would forge a line of the log',
     { user_id: '7', 'x\n28 Nov 01:00:00 - [error] \u202edegrof': 1, seg_block: [block] },
     'unknown_key',
-    /^x\\n28 Nov 01:00:00 - \[error\] \\u202edegrof is no field that this version knows/,
+    /^x\\n28 Nov 01:00:00 - \[error\] \\u202edegrof is not a field of this version/,
   ],
   [
     '3 MB in one block',
     { user_id: '7', seg_block: [{ seg_code: 'x'.repeat(3_000_000), member_id: 1 }] },
     'text_too_long',
-    /^seg_block\[0\]\.seg_code has 3000000 characters; 256 is the most/,
+    /^seg_block\[0\]\.seg_code has 3000000 characters; at most 256 are allowed/,
   ],
 ];
 

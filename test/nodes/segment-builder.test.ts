@@ -39,7 +39,7 @@ describe('xandr-segment-builder', () => {
     assert.equal(flow.accepted[0].audience.entry.user_id, '7');
     assert.deepEqual(flow.accepted[0].payload, { user: '7' });
     assert.equal(flow.accepted.length, 1);
-    assert.match(flow.error, /^Output: a part of it is no object/);
+    assert.match(flow.error, /^Output: part of this path is not an object/);
   });
 
   it('keeps msg.audience only if it is an object with properties', async () => {
@@ -61,7 +61,7 @@ describe('xandr-segment-builder', () => {
     assert.equal(rejected.index, 0);
     assert.equal(rejected.entry.user_id, 'abc');
     assert.equal(rejected.code, 'user_id_not_uuid');
-    assert.equal(rejected.message, 'User ID: "abc" is no ID for idfa; pass a UUID');
+    assert.equal(rejected.message, 'User ID: "abc" is not an ID for idfa; pass a UUID');
     assert.deepEqual(rejected.issues, [
       { code: 'user_id_not_uuid', path: 'user_id', message: rejected.message },
     ]);
