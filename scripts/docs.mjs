@@ -96,7 +96,8 @@ class Site {
   }
 
   html(from) {
-    const site = this;
+        const site = this;
+    const { repository } = this;
     const marked = new Marked({
       walkTokens(token) {
         if (token.type === 'link' || token.type === 'image') token.href = site.link(from, token.href);
@@ -107,8 +108,13 @@ class Site {
           );
       },
       renderer: {
-        heading({ tokens, depth, id }) {
+                heading({ tokens, depth, id }) {
           return `<h${depth} id="${id}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
+        },
+        // A page that is not in the package.
+        link({ href, tokens }) {
+          const note = href.startsWith(`${repository}/`) ? ' (on GitHub)' : '';
+          return `<a href="${href}">${this.parser.parseInline(tokens)}</a>${note}`;
         },
       },
     });
