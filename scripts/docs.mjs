@@ -96,7 +96,7 @@ class Site {
   }
 
   html(from) {
-        const site = this;
+    const site = this;
     const { repository } = this;
     const marked = new Marked({
       walkTokens(token) {
@@ -108,7 +108,7 @@ class Site {
           );
       },
       renderer: {
-                heading({ tokens, depth, id }) {
+        heading({ tokens, depth, id }) {
           return `<h${depth} id="${id}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
         },
         // A page that is not in the package.

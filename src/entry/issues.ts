@@ -31,10 +31,9 @@ export const entrySentences = {
   user_id_digits_lost:
     'user_id is the number __got__, which is beyond 2^53−1: its last digits are already wrong. Pass the ID as a string (in JSON: in quotes)',
   user_id_not_whole: 'user_id is the number __got__; an ID has only digits. Pass the ID as a string',
-  user_id_zero:
-    'user_id is 0, which stands for an opted-out user or a missing cookie; there is nobody to add',
+  user_id_zero: 'user_id is 0, which stands for an opted-out user or a missing cookie; no user can be added',
   user_id_all_zero:
-    'user_id __got__ is all zeros, which a device reports when tracking is limited; there is nobody to add',
+    'user_id __got__ is all zeros, which a device reports when tracking is limited; no user can be added',
   user_id_not_uuid:
     'user_id is __got__; the domain __domain__ needs a UUID such as 1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13',
   user_id_not_hex: 'user_id is __got__; the domain __domain__ needs exactly __digits__ hexadecimal digits',

@@ -54,7 +54,7 @@ export class Database {
     try {
       const migrated = await migrate(this.control, this.name, steps);
       if (migrated.kind === 'newer') {
-        const detail = `format ${migrated.version}, this version knows up to ${migrated.known}`;
+        const detail = `format ${migrated.version}; this version reads up to ${migrated.known}`;
         throw postgresError('newer_version', detail, this.address, this.schema);
       }
       const sentMs = this.clock.monoMs();

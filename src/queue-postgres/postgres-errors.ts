@@ -145,8 +145,8 @@ const codeOf: Readonly<Record<Sentence, QueueError['code']>> = {
 
 const sentences: Readonly<Record<Sentence, (place: Place, detail: string) => string>> = {
   unreachable: ({ where }, detail) =>
-    `The shared queue's database cannot be reached at ${where} (${detail}). Check that it runs, and the way to it; ` +
-    'it is tried again by itself.',
+    `The shared queue's database cannot be reached at ${where} (${detail}). Check that it runs, and the ` +
+    'network. It is tried again automatically.',
   login: ({ where }, detail) =>
     `The shared queue's database at ${where} refuses the login (${detail}). Check user and password in the ` +
     "account, and the server's pg_hba.conf.",
@@ -160,24 +160,24 @@ const sentences: Readonly<Record<Sentence, (place: Place, detail: string) => str
     `The shared queue's user lacks a right in the database at ${where} (${detail}). As its owner run ` +
     `GRANT CREATE ON DATABASE "${database}" TO the user, or CREATE SCHEMA "${schema}" AUTHORIZATION the user.`,
   standby: ({ where }, detail) =>
-    `The shared queue's database at ${where} takes no changes (${detail}): it is a standby, or read-only. Name the ` +
-    'primary in the address, or all servers with commas in between.',
+    `The shared queue's database at ${where} accepts no changes (${detail}): it is a standby, or read-only. Enter ` +
+    'the address of the primary, or list all servers separated by commas.',
   full: ({ where }, detail) =>
-    `The disk of the shared queue's database at ${where} is full (${detail}). What was taken before is kept; free ` +
-    'some space, and new entries are taken again.',
+    `The disk of the shared queue's database at ${where} is full (${detail}). Queued entries are safe. Free ` +
+    'some space; then new entries are accepted again.',
   damaged: ({ where, schema }, detail) =>
-    `The shared queue in schema "${schema}" of the database at ${where} is damaged (${detail}). It is left as it is. ` +
+    `The shared queue in schema "${schema}" of the database at ${where} is damaged (${detail}). It stays unchanged. ` +
     'Restore it from a backup, or rename the schema to start with an empty queue.',
   locked: ({ where, schema }, detail) =>
     `The shared queue in schema "${schema}" of the database at ${where} is in use (${detail}). Nothing was changed; stop ` +
     'the Node-RED that uses it, and try again a minute later.',
   newer_version: ({ where, schema }, detail) =>
     `The shared queue in schema "${schema}" of the database at ${where} was written by a newer version of this ` +
-    `package (${detail}). It is left as it is. Install that version here too.`,
+    `package (${detail}). It stays unchanged. Install that version here, too.`,
   closed: ({ where }) => `The shared queue at ${where} is closed.`,
   fenced: ({ where }, detail) =>
     `Another Node-RED sends from the shared queue at ${where} now (${detail}). Nothing was changed.`,
   failed: ({ where }, detail) =>
-    `The shared queue's database at ${where} did not do what was asked (${detail}). Nothing was changed; its log ` +
-    'may say more.',
+    `The shared queue's database at ${where} could not carry out a request (${detail}). Nothing was changed. Its ` +
+    'log may have details.',
 };

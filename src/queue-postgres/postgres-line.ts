@@ -203,7 +203,10 @@ export async function connect({ makeClient, address, clock }: LineOptions, host:
   });
   try {
     if (!(await isReadOnly(secure, clock))) return secure;
-    throw Object.assign(new Error(`${nameOf(host)} takes no changes`), { severity: 'ERROR', code: readOnly });
+    throw Object.assign(new Error(`${nameOf(host)} accepts no changes`), {
+      severity: 'ERROR',
+      code: readOnly,
+    });
   } catch (error) {
     void hangUp(secure, clock);
     throw error;

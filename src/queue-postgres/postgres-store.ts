@@ -191,7 +191,7 @@ export class PostgresStore implements QueueStore {
     if (lease?.fencing_token !== this.fencingToken || lease.holder !== this.holder) throw this.#fenced();
     if (lease.reached !== parts.commits) throw this.database.error('fenced', 'its store was opened twice');
     if (lease.departed) throw this.database.error('failed', 'a post is on its way already');
-    throw this.database.error('failed', 'nobody knows why');
+    throw this.database.error('failed', 'for an unknown reason');
   }
 
   /** Combines all parts of a commit about the same number; later parts take precedence. */
@@ -237,7 +237,7 @@ export class PostgresStore implements QueueStore {
       const instanceSource = instanceSources.get(entry.source);
       const [lane, state] = [lanesByCode[entry.lane], statesByCode[entry.state]];
       if (instanceSource === undefined || lane === undefined || state === undefined)
-        throw this.database.error('damaged', `entry ${entry.seq} makes no sense`);
+        throw this.database.error('damaged', `entry ${entry.seq} is not valid`);
       return {
         seq: entry.seq,
         lane,

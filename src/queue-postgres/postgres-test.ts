@@ -103,7 +103,7 @@ async function lookInto(line: Line, schema: string): Promise<WithoutHost<Databas
     return {
       kind: 'failed',
       code: 'newer_version',
-      reason: `format ${version}, this version knows up to ${steps.length}`,
+      reason: `format ${version}; this version reads up to ${steps.length}`,
     };
   if (version === 0) return { kind: 'works', isNew: true, waiting: 0, sender: null };
   // Changes nothing, but needs the right to update.

@@ -222,7 +222,7 @@ describe('the engines of a process with several accounts', () => {
     assert.deepEqual(setup.log, ['warn: Nobody is there. Everything stays queued and is tried again.']);
     setup.postOutcome = accepted;
     await clock.advance(120_000);
-    assert.deepEqual(setup.log.slice(1), ['info: The service takes entries again.']);
+    assert.deepEqual(setup.log.slice(1), ['info: The service accepts entries again.']);
     assert.deepEqual(setup.sent, ['1']);
   });
 

@@ -30,7 +30,7 @@ describe('a reply that counts less than was sent', () => {
     await world.rest(10_000);
     assert.equal(message.end?.kind === 'settled' && message.end.summary.accepted, 2);
     assert.deepEqual(warningsOf(message), [
-      'The service said OK, but did not count 1 of 2 users and 2 of 3 segments in this request; no warning says why.',
+      'The service replied OK, but did not count 1 of 2 users and 2 of 3 segments in this request, and gave no warning.',
     ]);
     assert.deepEqual(world.engine.monitor.unaccounted.counts, { users: 1, segments: 2 });
     assert.deepEqual(world.violations(), []);

@@ -52,7 +52,7 @@ const logFiles = [
 
 /** Of those files, what no user sees: for the other messages nodes have words of their own, by its code. */
 const unseen =
-  /^(The account was closed before|The flow was stopped before|The account … serves|The queue is full; nothing|Too many messages wait|… Everything)/;
+  /^(The account was closed before|The flow was stopped before|The account … serves|The queue is full; no entry|Too many messages wait|… Everything)/;
 
 /** The codes that the service's own warnings are given. */
 export function serviceCodes(src: string): Sentence[] {

@@ -138,7 +138,10 @@ describe('an encrypted queue file', () => {
       for (const isOn of [true, false]) {
         const error = await errorOf(() => opened({ isOn, secrets }));
         assert.equal(error?.code, 'encrypted');
-        assert.match(error.message, /is encrypted and cannot be opened .* left as it is.* credentialSecret/);
+        assert.match(
+          error.message,
+          /is encrypted and cannot be opened .* stays unchanged.* credentialSecret/,
+        );
       }
     }
     assert.deepEqual(bytes(), before);

@@ -25,13 +25,13 @@ describe('an error of PostgreSQL', () => {
 
   it('says what, where and what to do', () => {
     const cases: [state: string, code: QueueError['code'], says: RegExp][] = [
-      ['53100', 'full', /disk .* is full .*free some space/],
-      ['25006', 'readonly', /Name the primary/],
+      ['53100', 'full', /disk .* is full .*Free some space/],
+      ['25006', 'readonly', /Enter the address of the primary/],
       ['28P01', 'unavailable', /refuses the login/],
       ['57P01', 'unavailable', /cannot be reached/],
       ['53300', 'unavailable', /cannot be reached/],
       ['XX001', 'damaged', /"instant_audience_1" .* is damaged/],
-      ['42P01', 'failed', /did not do what was asked/],
+      ['42P01', 'failed', /could not carry out a request/],
     ];
     for (const [state, code, says] of cases) {
       const error = said(state, 'what it said about secret things');

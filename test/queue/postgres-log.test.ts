@@ -497,7 +497,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal((await logs[0]!.claim(one, true, null, leaseMs)).waiting, 1);
       const error = await errorOf(() => queue.log());
       assert.equal(error?.code, 'newer_version');
-      assert.match(error.message, new RegExp(`"${queue.schema}".*format 2, this version knows up to 1`));
+      assert.match(error.message, new RegExp(`"${queue.schema}".*format 2; this version reads up to 1`));
     });
 
     it('has a distinct name for each member and service, whatever their characters', () => {
@@ -588,7 +588,7 @@ describe('the shared log on PostgreSQL', function () {
       await database.query(`GRANT ALL ON ALL TABLES IN SCHEMA ${queue.schema} TO ${role}`);
       const error = await errorOf(() => queue.log(0, { url }));
       assert.equal(error?.code, 'readonly');
-      assert.match(error.message, /takes no changes/);
+      assert.match(error.message, /accepts no changes/);
     });
 
     it('continues when the server was read-only at first and accepts changes again', async () => {

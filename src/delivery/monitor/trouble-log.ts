@@ -26,7 +26,7 @@ export class TroubleLog {
     if (outcome.kind === 'configuration') this.tell(outcome.code, outcome.message);
     if (outcome.kind !== 'accepted' || this.logged === null) return;
     this.logged = null;
-    this.log('info', 'The service takes entries again.');
+    this.log('info', 'The service accepts entries again.');
   }
 
   private tell(code: string, message: string): void {

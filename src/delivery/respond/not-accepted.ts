@@ -45,7 +45,7 @@ export function queueFullEnd(waiting: number, caps: QueueCaps): Failed {
     most: caps.queueMaxEntries,
     mb: Math.round(caps.queueMaxBytes / 1_000_000),
   };
-  const message = 'The queue is full; nothing of this message was taken.';
+  const message = 'The queue is full; no entry of this message was accepted.';
   return { kind: 'failed', code: 'queue_full', params, message };
 }
 

@@ -34,7 +34,7 @@ export class Unaccounted {
       this.loggedMs = nowMs;
       this.unlogged = { users: 0, segments: 0 };
     }
-    return `The service said OK, but did not count ${missing.users} of ${sent.users} users and ${missing.segments} of ${sent.segments} segments in this request; no warning says why.`;
+    return `The service replied OK, but did not count ${missing.users} of ${sent.users} users and ${missing.segments} of ${sent.segments} segments in this request, and gave no warning.`;
   }
 }
 
@@ -43,5 +43,5 @@ function sumOf(a: Tally, b: Tally): { users: number; segments: number } {
 }
 
 function logLine({ users, segments }: Tally): string {
-  return `Compare with the usage statistics: the service said OK, but did not count ${users} users and ${segments} segments that were sent. No warning says why; they may not be in their segments.`;
+  return `Compare with the usage statistics: the service replied OK, but did not count ${users} users and ${segments} segments that were sent. It gave no warning. They may not be in their segments.`;
 }

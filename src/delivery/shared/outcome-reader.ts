@@ -66,7 +66,7 @@ export class OutcomeReader {
       report(readOutcomes(text));
     } catch (error) {
       const why = asQueueError(error).message;
-      write('error', `Outcomes in the shared queue make no sense: ${why}`);
+      write('error', `Outcomes in the shared queue are not valid: ${why}`);
     }
   }
 

@@ -102,7 +102,7 @@ export class SharedDeletions {
     return new Promise((resolve, reject) => {
       const cancel = common.settings.clock.after(answerWithinMs, () => {
         this.asked.delete(id);
-        reject(new Error('None of the Node-REDs that share this queue has answered; try again later.'));
+        reject(new Error('No Node-RED instance of this queue has answered; try again later.'));
       });
       this.asked.set(id, { resolve, reject, cancel });
       this.readAgain();

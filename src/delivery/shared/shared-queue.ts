@@ -191,7 +191,7 @@ export class SharedQueue {
     this.deletions.deactivated();
     this.senderClosing = sender.close().catch(() => undefined);
     if (this.life !== 'closed' && this.parking === null)
-      this.common.log('info', `This Node-RED (${this.options.instance.name}) does not send any more.`);
+      this.common.log('info', `This Node-RED (${this.options.instance.name}) no longer sends.`);
   }
 
   async park(maxMs: number): Promise<void> {

@@ -75,24 +75,24 @@ function memorySentence(code: Code, detail: string): string {
 
 const sentences: Readonly<Record<Code, (path: string, detail: string) => string>> = {
   damaged: (path, detail) =>
-    `The queue file ${path} is damaged (${detail}). It is left as it is, and nothing is taken or sent from it. ` +
-    'Stop Node-RED, move this file (and the one of the same name ending in -wal, if there) to a safe place, and ' +
-    'start again: from a backup of it, or with an empty queue.',
+    `The queue file ${path} is damaged (${detail}). It stays unchanged, and no entry is accepted or sent. ` +
+    'Stop Node-RED, and move this file, and the one that ends in -wal, to a safe place. Then start again with a ' +
+    'backup or an empty queue.',
   readonly: (path, detail) =>
     `The queue file ${path} cannot be written (${detail}). Give the user that runs Node-RED write access to the ` +
     'file and its folder, and make sure that the path is not a folder and its disk is not read-only.',
   full: (path, detail) =>
-    `The disk of the queue file ${path} is full (${detail}). What was taken before is kept; free some space, and ` +
-    'new entries are taken again.',
+    `The disk of the queue file ${path} is full (${detail}). Queued entries are safe. Free some space; then new ` +
+    'entries are accepted again.',
   locked: (path, detail) =>
     `The queue file ${path} is in use already (${detail}), most likely by a second Node-RED with the same user ` +
     'directory, or by one that is still stopping. Stop it, or give each its own user directory.',
   newer_version: (path, detail) =>
-    `The queue file ${path} was written by a newer version of this package (${detail}). It is left as it is. ` +
+    `The queue file ${path} was written by a newer version of this package (${detail}). It stays unchanged. ` +
     'Install that version again, or move the file to a safe place to start with an empty queue.',
   encrypted: (path, detail) =>
-    `The queue file ${path} is encrypted and cannot be opened (${detail}). It is left as it is, and nothing is taken ` +
-    'or sent. Set credentialSecret in Node-RED’s settings file to what it was and start again, or move the file to a ' +
+    `The queue file ${path} is encrypted and cannot be opened (${detail}). It stays unchanged, and no entry is accepted ` +
+    'or sent. Restore the former credentialSecret in Node-RED’s settings file, and start again. Or move the file to a ' +
     'safe place to start with an empty queue.',
   closed: (path) => `The queue file ${path} is closed.`,
   failed: (path, detail) =>

@@ -311,7 +311,7 @@ export class SqliteLog {
     const lane = lanesByCode[entry.lane];
     const state = statesByCode[entry.state];
     if (source === undefined || lane === undefined || state === undefined) {
-      throw queueError('damaged', this.path, `entry ${entry.seq} makes no sense`);
+      throw queueError('damaged', this.path, `entry ${entry.seq} is not valid`);
     }
     return {
       seq: entry.seq,

@@ -174,7 +174,7 @@ function checkIdentity(db: DatabaseSync, path: string, current: number): void {
   // A file gets its name only after it has a version.
   if (version < 1) throw queueError('damaged', path, `format ${version}`);
   if (version > current) {
-    throw queueError('newer_version', path, `format ${version}, this version knows up to ${current}`);
+    throw queueError('newer_version', path, `format ${version}; this version reads up to ${current}`);
   }
 }
 

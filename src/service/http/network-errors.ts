@@ -74,7 +74,7 @@ function certificateSentence(code: string, phase: NetworkPhase, host: string): s
     return `Check the URL in the account, or the server name of its TLS configuration: the certificate of ${host} is for another hostname.`;
   }
   if (UNTRUSTED.has(code)) {
-    return `Certificate not trusted: if it is your own, add its CA to the TLS configuration. It is that of ${host} (${code}).`;
+    return `Certificate not trusted: if it is your own, add its CA to the TLS configuration. It belongs to ${host} (${code}).`;
   }
   if (OUT_OF_DATE.has(code)) {
     return `Check this machine's clock: the certificate of ${host} is out of date (${code}). If the clock is right, ask the operator of ${host} to renew the certificate.`;
