@@ -73,7 +73,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     JSON.parse(await page.locator('#instant-audience-message').inputValue()).payload;
 
   describe('the segment picker', () => {
-    const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or id' });
+    const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or ID' });
     const chosen = (): Locator => page.getByRole('option', { selected: true });
 
     it('is searched by name, code and id, and marks what is inactive', async () => {

@@ -95,7 +95,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
     it('says what is wrong with a login that is not saved yet, each in a sentence', async () => {
       await editor.field('Password').fill('wrong');
       await page.locator('#instant-audience-test-result[data-level=""]').waitFor({ state: 'attached' });
-      assert.match(await answer(), /^bad: Wrong user name or password/);
+      assert.match(await answer(), /^bad: Wrong username or password/);
       assert.deepEqual((await steps()).slice(0, 2), ['Login: see above', 'Audience endpoint: not tested']);
       sandbox.faults.set([{ kind: 'error', errorId: 'NOAUTH_EXPIRED', on: 'auth' }]);
       assert.match(await answer(), /^bad: Password expired/);
@@ -274,7 +274,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
         const host = new URL(database.url).host;
         assert.equal(
           await testDatabase(),
-          `good: Works: connected to ${host}. The tables of this queue are created when an account that uses it is first deployed.`,
+          `good: Works: connected to ${host}. The first deploy of an account with this queue creates its tables.`,
         );
         await editor.done();
         assert.equal(await page.evaluate("RED.nodes.node('account').valid"), true);
@@ -374,7 +374,7 @@ async function checkMore(editor: Editor, id: string, check: (part: string) => Pr
   const { page } = editor;
   if (id === 'builder') {
     await page.getByRole('button', { name: 'Search the member' }).click();
-    await page.getByRole('combobox', { name: 'Name, code or id' }).fill('s');
+    await page.getByRole('combobox', { name: 'Name, code or ID' }).fill('s');
     await page.locator('.instant-audience-found .instant-audience-off').waitFor();
     await check('picker');
     await page.keyboard.press('Escape');
