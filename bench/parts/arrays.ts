@@ -45,6 +45,6 @@ export const arrays: Part = async (bench) => {
   return {
     title: 'CPU per user, arrays of 1,000, quota lifted',
     rows: [row('memory', 4), row('disk', 6)],
-    more: `Median of ${rounds} rounds of ${users} users, taking turns. All get the same arrays of objects, made before; raw is JSON.stringify, one request, the reply parsed, 15 at a time; ours checks, queues, merges, packs, sends and reports.`,
+    more: `Median of ${rounds} rounds of ${users} users, taking turns. All get the same arrays of objects, made before. Raw is JSON.stringify, one request, the reply parsed, 15 at a time. Ours checks, queues, merges, packs, sends and reports.`,
   };
 };
