@@ -347,6 +347,9 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
       await page.keyboard.press(key);
       return focused();
     };
+    // The link of each problem comes first.
+    const problems = await card('loyalty').locator('.instant-audience-problem').count();
+    for (let left = problems; left > 0; left -= 1) assert.equal(await pressed('Tab'), 'What to do');
     assert.match(await pressed('Tab'), /^(Pause|Resume)$/);
     assert.equal(await pressed('Tab'), 'More');
     assert.equal(await pressed('Enter'), 'Send now');
