@@ -44,11 +44,14 @@ export function startThread(data: ThreadData, turns: Turns, onDeath: OnDeath): P
   });
 }
 
+/** Short-lived rows of a step or a page: about a megabyte. By default Node.js 24 lets a thread fill 192 MB with them. */
+const resourceLimits = { maxYoungGenerationSizeMb: 6 };
+
 /** When run from source, as in tests, the thread needs the same TypeScript loader as its parent. */
 function newWorker(workerData: ThreadData): Worker {
   const file: string = require.resolve('./sqlite-worker');
   const execArgv = file.endsWith('.ts') ? ['--require', require.resolve('tsx/cjs')] : [];
-  return new Worker(file, { workerData, execArgv });
+  return new Worker(file, { workerData, execArgv, resourceLimits });
 }
 
 function startFailed(path: string, reason: string): string {
