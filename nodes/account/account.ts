@@ -154,7 +154,7 @@ async function openHold(
     const shared = database === null ? null : databaseConnection(RED, database);
     if (shared !== null && 'key' in shared) return leaving(shared);
     if (shared !== null && isInClear(shared))
-      node.warn(withSection(RED, RED._('account.databaseInClear'), 'database'));
+      node.warn(withSection(RED._('account.databaseInClear'), 'database', RED));
     const request = requestOf(RED, node, name, settings, connection);
     const ofShared = shared === null ? null : sharedOf(RED, settings, shared);
     // Before it is closed for the new one.
@@ -201,9 +201,9 @@ async function warnOfLeft(RED: NodeAPI, node: Node, named: SharedRequest | null)
   for (const { origin, member, waiting } of [...warned, ...shared])
     node.warn(
       withSection(
-        RED,
         RED._('account.leftBehind', { origin, member, ...figuresOf({ waiting }, RED) }),
         'orphaned',
+        RED,
       ),
     );
 }
@@ -293,11 +293,11 @@ function requestOf(
     connect: () => new ServiceClient(connection),
     openStore: () => openStore(RED, settings),
     log: (level, text) => {
-      // The text quotes the service, databases, other instances and entries.
+      // In English; the text quotes the service, databases, other instances and entries.
       const line = printable(text, 4_000);
       if (level === 'info') node.log(line);
       else if (level === 'warn') node.warn(line);
-      else node.error(withSection(RED, line, 'status'));
+      else node.error(withSection(line, 'status'));
     },
   };
 }

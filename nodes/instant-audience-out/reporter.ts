@@ -287,7 +287,7 @@ export class Reporter {
     const key = end.code === 'closed' && durable ? 'not_taken' : end.code;
     const params = { ...figuresOf(end.params, this.RED), account: this.accountName() };
     const text = textOr(this.RED, `error.${key}`, params, () => end.message);
-    return new Error(key === 'queue_full' ? withSection(this.RED, text, 'caps') : text);
+    return new Error(key === 'queue_full' ? withSection(text, 'caps', this.RED) : text);
   }
 }
 

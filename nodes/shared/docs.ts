@@ -31,11 +31,13 @@ export function docsAddress(section: Section): string {
   return sections[section].href;
 }
 
-/** A sentence, and where the documentation has more, in the server's language. */
-export function withSection(words: Words, sentence: string, section: Section): string {
-  const see = words._('@instant-audience/node-red-xandr/xandr-account:see', {
-    section: sections[section].title,
-  });
+/** A sentence, and where the documentation has more, both in one language: that of the server, or English without `words`. */
+export function withSection(sentence: string, section: Section, words?: Words): string {
+  const { title } = sections[section];
+  const see =
+    words === undefined
+      ? `See the documentation: ${title}.`
+      : words._('@instant-audience/node-red-xandr/xandr-account:see', { section: title });
   // What the service and the database say may end without a full stop.
   return `${sentence.replace(/(?<=[\p{L}\p{N})”"])$/u, '.')} ${see}`;
 }

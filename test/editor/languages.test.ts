@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { withSection } from '../../nodes/shared/docs';
 import { statusText } from '../../nodes/shared/queue-state';
 import { lookUp, read, translate, wordsOf, type Words } from './bundle';
 
@@ -132,3 +133,27 @@ for (const node of nodes) {
     });
   }
 }
+
+describe('a sentence and the section of the documentation that it names', () => {
+  const wordsIn = (language: string): Words =>
+    JSON.parse(read('account', `locales/${language}/account.json`)) as Words;
+  const serverIn = (language: string) => ({
+    _: (key: string, params?: object) =>
+      translate(wordsIn(language))(key.split(':').at(-1)!, params as Record<string, string>),
+  });
+  const see: [language: string, text: string][] = [
+    ['en-US', 'Voll. See the documentation: Troubleshooting, Status.'],
+    ['de', 'Voll. Siehe Dokumentation: Troubleshooting, Status.'],
+    ['ja', 'Voll. ドキュメントの「Troubleshooting, Status」を参照してください。'],
+  ];
+
+  for (const [language, text] of see) {
+    it(`are in the language of the server, ${language}, for a sentence of the words`, () => {
+      assert.equal(withSection('Voll.', 'status', serverIn(language)), text);
+    });
+  }
+
+  it('are in English for a line of the engine, whatever the language of the server', () => {
+    assert.equal(withSection('Full', 'status'), 'Full. See the documentation: Troubleshooting, Status.');
+  });
+});
