@@ -1,4 +1,4 @@
-// The rows of the table, as text for the terminal and as Markdown for docs/internals/benchmarks.md.
+// The rows of the table, as text for the terminal and as Markdown for docs/internals/.
 
 export interface Row {
   readonly what: string;
@@ -18,6 +18,8 @@ export interface PartResult {
   readonly rows: readonly Row[];
   /** Markdown below the table. */
   readonly more?: string;
+  /** A file of docs/images/, which `more` shows. */
+  readonly picture?: { readonly file: string; readonly svg: string };
 }
 
 const head = ['figure of', 'ours', 'against', 'ratio', 'goal', 'reached'];
@@ -37,11 +39,11 @@ export function asText({ title, rows }: PartResult): string {
   return [title, ...lines].join('\n');
 }
 
-export function asMarkdown(results: readonly PartResult[], facts: readonly string[]): string {
+export function asMarkdown(title: string, facts: readonly string[], results: readonly PartResult[]): string {
   const line = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`;
-  const out = ['# What the bench measured', '', ...facts.map((fact) => `- ${fact}`), ''];
-  for (const { title, rows, more } of results) {
-    out.push(`## ${title}`, '', line(head), line(head.map(() => '---')));
+  const out = [`# ${title}`, '', ...facts.map((fact) => `- ${fact}`), ''];
+  for (const { title: part, rows, more } of results) {
+    out.push(`## ${part}`, '', line(head), line(head.map(() => '---')));
     out.push(...rows.map((row) => line(cells(row))), '');
     const notes = rows.filter(({ note }) => note !== undefined);
     out.push(...notes.map(({ what, note }) => `- ${what}: ${note!}`));
@@ -73,14 +75,5 @@ export function mb(bytes: number): string {
   return `${Math.round(bytes / 1_000_000)} MB`;
 }
 
-/**
- * Whether a run may be quoted: other processes on the machine change its figures.
- *
- * @param load average of one minute when the run began
- */
-export function mayBeQuoted(load: number): boolean {
-  return load <= 0.3;
-}
-
-export const notToBeQuoted =
-  '**Not to be quoted**: above 0.3, others used the machine meanwhile. Run it again on a quiet one.';
+/** The highest load average of one minute, when a run begins, with which its figures may be quoted. */
+export const quietLoad = 0.3;
