@@ -13,8 +13,10 @@ import { parseArgs } from 'node:util';
 import { appends } from './parts/appends';
 import { arrays } from './parts/arrays';
 import { backlog } from './parts/backlog';
+import { burst } from './parts/burst';
 import { cpu } from './parts/cpu';
 import { failover } from './parts/failover';
+import { held } from './parts/held';
 import { idle } from './parts/idle';
 import { network } from './parts/network';
 import { quota } from './parts/quota';
@@ -37,7 +39,7 @@ const page: Page = {
   title: 'What the bench measured',
   file: 'benchmarks.md',
   link: 'By `npm run bench`. Quota, growth and failover have a [page of their own](benchmarks-long.md).',
-  parts: { network, updates, idle, cpu, arrays, appends, shared },
+  parts: { network, updates, idle, cpu, arrays, burst, held, appends, shared },
 };
 /** `backlog` compares with a rate that `quota` measures. */
 const longPage: Page = {

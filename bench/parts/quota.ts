@@ -1,14 +1,18 @@
 // Users a second at the documented quota, at three round trips whose time the service spends.
 import { steadyRate } from '../support/figures';
-import type { NodeRed } from '../support/node-red';
 import { perSecond, type Row } from '../support/report';
-import { answered, startCore, startService, throughEngine, withinLimits } from '../support/setting';
-import type { Part, Service } from '../support/setting';
+import {
+  startCore,
+  startService,
+  throughCore,
+  throughEngine,
+  withinLimits,
+  type Part,
+} from '../support/setting';
 import type { Report } from '../workers/service';
 
 const roundTripsMs = [5, 60, 200];
 const users = 7000;
-const timeoutMs = 30_000;
 
 export const quota: Part = async (bench) => {
   const started = await startService(bench);
@@ -16,19 +20,12 @@ export const quota: Part = async (bench) => {
   const rows: Row[] = [];
   for (const roundTripMs of roundTripsMs) {
     const ours = await throughEngine(bench, started, users, roundTripMs);
-    const theirs = await throughCore(core, started.service, roundTripMs);
+    const theirs = await throughCore(core, started.service, users, roundTripMs);
     rows.push(...rowsOf(roundTripMs, ours, theirs));
     bench.shared.coreUsersPerSecond = steadyRate(theirs.arrivals, 10, 'users');
   }
   return { title: 'Users a second at the documented quota (disk)', rows };
 };
-
-async function throughCore(core: NodeRed, service: Service, roundTripMs: number): Promise<Report> {
-  await service.call('set', { roundTripMs, distinct: true });
-  await core.call('send', 1, users, 100);
-  await answered(service, users, timeoutMs);
-  return service.call('report');
-}
 
 function rowsOf(roundTripMs: number, ours: Report, theirs: Report): Row[] {
   const rate = steadyRate(ours.arrivals, 1000, 'users');

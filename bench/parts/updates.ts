@@ -2,8 +2,17 @@
 import { steadyRate } from '../support/figures';
 import { perSecond, type Row } from '../support/report';
 import { sleep } from '../support/process';
-import { answered, documented, newFile, startCore, startEngine, startService } from '../support/setting';
-import type { Bench, Part, Service } from '../support/setting';
+import {
+  documented,
+  newFile,
+  startCore,
+  startEngine,
+  startService,
+  throughCore,
+  type Bench,
+  type Part,
+  type Service,
+} from '../support/setting';
 
 const perUser = [1, 10, 100];
 const users = 4000;
@@ -12,7 +21,10 @@ const coreUpdates = 4000;
 
 export const updates: Part = async (bench) => {
   const { service, url } = await startService(bench);
-  const coreRate = await throughCore(bench, service, url);
+  const core = await startCore(bench, url);
+  const { arrivals } = await throughCore(core, service, coreUpdates, roundTripMs);
+  const coreRate = steadyRate(arrivals, 10, 'updates');
+  await core.stop();
   const rows: Row[] = [];
   for (const rounds of perUser) {
     const rate = await throughEngine(bench, service, url, rounds);
@@ -43,13 +55,4 @@ async function throughEngine(bench: Bench, service: Service, url: string, rounds
   const { arrivals } = await service.call('report');
   await engine.kill();
   return steadyRate(arrivals, 1000, 'updates');
-}
-
-async function throughCore(bench: Bench, service: Service, url: string): Promise<number> {
-  const core = await startCore(bench, url);
-  await service.call('set', { roundTripMs });
-  await core.call('send', 1, coreUpdates, 100);
-  await answered(service, coreUpdates, 20_000);
-  await core.stop();
-  return steadyRate((await service.call('report')).arrivals, 10, 'updates');
 }

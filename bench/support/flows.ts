@@ -1,5 +1,4 @@
-// The flows that are compared: the same source and the same function that makes an entry, then either core nodes
-// or our out node.
+// The flows that are compared: the same source, then either core nodes or our nodes.
 
 export interface FlowNode {
   readonly id: string;
@@ -21,48 +20,50 @@ function functionNode(id: string, func: string, to: readonly string[], initializ
   return { id, type: 'function', z: 'bench-tab', name: '', func, outputs: 1, initialize, wires: [to] };
 }
 
-/** Sends `{payload: {user}}` when the bench says so; the last message of each lot carries the lot's size. */
-const source = functionNode(
-  'bench-source',
-  'return null;',
-  ['bench-entry'],
-  `global.get('bench').onSource((first, count) => {
-    for (let i = first; i < first + count; i += 1) {
-      const payload = { user: '1' + String(i).padStart(18, '0') };
-      node.send(i === first + count - 1 ? { payload, lot: count } : { payload }, false);
-    }
-  });`,
-);
+/** How the source sends users: one a message, or all of a lot in one. */
+type Input = 'single' | 'array';
 
-const makeEntry = `msg.payload = { user_id: msg.payload.user, domain: null,
-      seg_block: [{ seg_id: 10001, value: 1, expiration: 1440 }] };`;
-
-function entryNode(to: string): FlowNode {
-  return functionNode('bench-entry', `${makeEntry} return msg;`, [to]);
+/** Makes and sends `{payload: {user}}`, or an array of users as payload, when the bench says so. */
+function source(input: Input): FlowNode {
+  const messages = input === 'single' ? 'users.map((payload) => ({ payload }))' : '[{ payload: users }]';
+  return functionNode(
+    'bench-source',
+    'return null;',
+    ['bench-entry'],
+    `const make = (first, count) => {
+      const user = (_, at) => ({ user: '1' + String(first + at).padStart(18, '0') });
+      const users = Array.from({ length: count }, user);
+      return ${messages};
+    };
+    global.get('bench').onSource(make, (msg) => node.send(msg, false));`,
+  );
 }
 
-/** Node-RED alone: what the source and the function that makes the entry cost. */
-export function bareFlow(): FlowNode[] {
-  const counting = `${makeEntry} if (msg.lot !== undefined) global.get('bench').count(msg.lot); return msg;`;
-  return [tab, source, functionNode('bench-entry', counting, [])];
+const entryOf = (event: string): string => `{ user_id: ${event}.user, domain: null,
+      seg_block: [{ seg_id: 10001, value: 1, expiration: 1440 }] }`;
+const makeEntries = {
+  single: `msg.payload = ${entryOf('msg.payload')};`,
+  array: `msg.payload = msg.payload.map((event) => (${entryOf('event')}));`,
+};
+
+function entryNode(input: Input, to: string): FlowNode {
+  return functionNode('bench-entry', `${makeEntries[input]} return msg;`, [to]);
 }
 
-/** What people build today: function, join, delay with a rate limit, http request. */
-export function coreFlow({ url, usersPerPost, joinSeconds, postsPerSecond }: CoreFlow): FlowNode[] {
+/** Node-RED itself: the source, and a function node that makes the entry or nothing. */
+export function bareFlow(makesEntry: boolean): FlowNode[] {
+  const make = makesEntry ? makeEntries.single : '';
+  const counting = `${make} if (msg.lot !== undefined) global.get('bench').count(msg.lot); return msg;`;
+  return [tab, source('single'), functionNode('bench-entry', counting, [])];
+}
+
+/** What people build today: function, join (of arrays: split), delay with a rate limit, http request. */
+export function coreFlow(core: CoreFlow, input: Input = 'single'): FlowNode[] {
   return [
     tab,
-    source,
-    entryNode('bench-join'),
-    {
-      id: 'bench-join',
-      type: 'join',
-      z: 'bench-tab',
-      mode: 'custom',
-      build: 'array',
-      timeout: String(joinSeconds),
-      count: String(usersPerPost),
-      wires: [['bench-body']],
-    },
+    source(input),
+    entryNode(input, 'bench-posts'),
+    input === 'single' ? joinNode(core) : splitNode(core),
     functionNode(
       'bench-body',
       `msg.payload = { rt_segment: msg.payload };
@@ -75,7 +76,7 @@ export function coreFlow({ url, usersPerPost, joinSeconds, postsPerSecond }: Cor
       type: 'delay',
       z: 'bench-tab',
       pauseType: 'rate',
-      rate: String(postsPerSecond),
+      rate: String(core.postsPerSecond),
       nbRateUnits: '1',
       rateUnits: 'second',
       drop: false,
@@ -90,7 +91,7 @@ export function coreFlow({ url, usersPerPost, joinSeconds, postsPerSecond }: Cor
       method: 'POST',
       ret: 'obj',
       paytoqs: 'ignore',
-      url: `${url}/rt-segment`,
+      url: `${core.url}/rt-segment`,
       persist: true,
       authType: '',
       senderr: false,
@@ -105,8 +106,45 @@ export function coreFlow({ url, usersPerPost, joinSeconds, postsPerSecond }: Cor
   ];
 }
 
-/** Our out node, with the quota lifted; `encryptIds` with the queue on disk only. */
-export function ourFlow(url: string, queue: 'disk' | 'memory', encryptIds = false): FlowNode[] {
+function joinNode({ usersPerPost, joinSeconds }: CoreFlow): FlowNode {
+  return {
+    id: 'bench-posts',
+    type: 'join',
+    z: 'bench-tab',
+    mode: 'custom',
+    build: 'array',
+    timeout: String(joinSeconds),
+    count: String(usersPerPost),
+    wires: [['bench-body']],
+  };
+}
+
+function splitNode({ usersPerPost }: CoreFlow): FlowNode {
+  return {
+    id: 'bench-posts',
+    type: 'split',
+    z: 'bench-tab',
+    arraySplt: usersPerPost,
+    arraySpltType: 'len',
+    property: 'payload',
+    wires: [['bench-body']],
+  };
+}
+
+export interface OurFlow {
+  readonly url: string;
+  readonly queue: 'disk' | 'memory';
+  /** What makes the entries: our segment builder or a function node. */
+  readonly from: 'builder' | 'function';
+  /** With the queue on disk only. */
+  readonly encryptIds?: boolean;
+}
+
+/** Our nodes, with the quota lifted. */
+export function ourFlow(
+  { url, queue, from, encryptIds = false }: OurFlow,
+  input: Input = 'single',
+): FlowNode[] {
   return [
     tab,
     {
@@ -124,8 +162,8 @@ export function ourFlow(url: string, queue: 'disk' | 'memory', encryptIds = fals
       queue,
       encryptIds,
     },
-    source,
-    entryNode('bench-out'),
+    source(input),
+    from === 'builder' ? builderNode(input) : entryNode(input, 'bench-out'),
     {
       id: 'bench-out',
       type: 'xandr-instant-audience-out',
@@ -138,6 +176,37 @@ export function ourFlow(url: string, queue: 'disk' | 'memory', encryptIds = fals
       wires: [[], []],
     },
   ];
+}
+
+function builderNode(input: Input): FlowNode {
+  const users =
+    input === 'single'
+      ? { source: 'message', userId: 'payload.user', userIdType: 'msg' }
+      : { source: 'items', items: 'payload', itemsType: 'msg', userId: 'user', userIdType: 'item' };
+  const segment = {
+    by: 'id',
+    segment: '10001',
+    segmentType: 'num',
+    member: '',
+    memberType: 'num',
+    value: '1',
+    valueType: 'num',
+    expiration: '1',
+    expirationType: 'num',
+    expirationUnit: 'days',
+  };
+  return {
+    id: 'bench-entry',
+    type: 'xandr-segment-builder',
+    z: 'bench-tab',
+    ...users,
+    action: 'add',
+    segments: [segment],
+    output: 'payload',
+    outputType: 'msg',
+    outputs: 2,
+    wires: [['bench-out'], []],
+  };
 }
 
 export const credentials = { 'bench-account': { username: 'bench', password: 'bench' } };

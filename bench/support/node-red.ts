@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { operations } from '../workers/agent';
 import { credentials, type FlowNode } from './flows';
-import { profiling, startProcess, type Worker } from './worker';
+import { profiling, startProcess, type Worker, type WorkerStart } from './worker';
 import { root, type Workspace } from './workspace';
 
 export type NodeRed = Worker<typeof operations>;
@@ -15,6 +15,7 @@ export async function startNodeRed(
   workspace: Workspace,
   name: string,
   flow: readonly FlowNode[],
+  start: WorkerStart = {},
 ): Promise<NodeRed> {
   const { settingsFile } = await import('../../scripts/user-dir.mjs');
   const userDir = await mkdtemp(path.join(workspace.folder, 'user-dir-'));
@@ -40,7 +41,7 @@ export async function startNodeRed(
     path.join(root, 'node_modules', 'node-red', 'red.js'),
     ['--userDir', userDir, '--settings', path.join(userDir, 'settings.js')],
     {},
-    { nodeArgs: profiling(name) },
+    { ...start, nodeArgs: profiling(name) },
   );
   const timeoutMs = performance.now() + startMs;
   while (!nodeRed.output.includes('Started flows') || !(await nodeRed.call('ready'))) {

@@ -1,4 +1,5 @@
 // What the processes of the bench measure and wait with.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -21,3 +22,23 @@ export function collect(): void {
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 export const sleep = (delayMs: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, delayMs));
+
+let loop: ReturnType<typeof monitorEventLoopDelay> | null = null;
+
+/** Begins to measure how long the event loop of this process is held at a time. */
+export async function watchLoop(): Promise<void> {
+  loop = monitorEventLoopDelay({ resolution: 1 });
+  loop.enable();
+  // It measures from its first tick on.
+  await sleep(20);
+}
+
+/** The longest since then. */
+export function longestHoldMs(): number {
+  loop!.disable();
+  return loop!.max / 1e6;
+}
+
+/** Resident memory of this process, now and at its highest. */
+export const rssBytes = (): number => process.memoryUsage.rss();
+export const peakRssBytes = (): number => process.resourceUsage().maxRSS * 1024;

@@ -1,7 +1,7 @@
 // The setting of a part of the bench, and the service that it posts to.
 import type { operations as engineOperations } from '../workers/engine';
 import type { operations as serviceOperations, Report } from '../workers/service';
-import { coreFlow } from './flows';
+import { coreFlow, type CoreFlow } from './flows';
 import { startNodeRed, type NodeRed } from './node-red';
 import type { PartResult } from './report';
 import { sleep } from './process';
@@ -68,9 +68,27 @@ export function withinLimits({ worstPosts, worstUsers, mostInFlight }: Report): 
 }
 
 /** A flow of core nodes that keeps to the quota. */
-export function startCore({ workspace }: Bench, url: string): Promise<NodeRed> {
+export function startCore({ workspace }: Bench, url: string, start: WorkerStart = {}): Promise<NodeRed> {
   const flow = coreFlow({ url, usersPerPost: 10, joinSeconds: 0.02, postsPerSecond: 100 });
-  return startNodeRed(workspace, 'node-red', flow);
+  return startNodeRed(workspace, 'node-red', flow, start);
+}
+
+/** What the service saw of `users` messages of one user each, through core nodes that keep to the quota. */
+export async function throughCore(
+  core: NodeRed,
+  service: Service,
+  users: number,
+  roundTripMs = 0,
+): Promise<Report> {
+  await service.call('set', { roundTripMs, distinct: true });
+  await core.call('send', 1, users, 100);
+  await answered(service, users, 30_000);
+  return service.call('report');
+}
+
+/** The cheapest flow of core nodes, as many users in a post as the service takes, with the quota lifted. */
+export function fastCore(url: string): CoreFlow {
+  return { url, usersPerPost: 1000, joinSeconds: 1, postsPerSecond: 10_000 };
 }
 
 let files = 0;
@@ -79,6 +97,14 @@ let files = 0;
 export function newFile({ workspace }: Bench): string {
   files += 1;
   return `${workspace.folder}/store-${files}.sqlite`;
+}
+
+/** Sends so many users through a flow; resolves when the service has answered all of them. */
+export async function sendAll(flow: NodeRed, service: Service, first: number, users: number, perTurn = 500) {
+  await service.call('set', {});
+  await flow.call('send', first, users, perTurn);
+  if (!(await answered(service, users, 60_000)))
+    throw new Error(`Not all ${users} users came through:\n${flow.output}`);
 }
 
 /** Waits until the service has answered so many users; false when it does not in time. */

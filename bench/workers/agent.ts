@@ -1,41 +1,71 @@
 // Agent inside Node-RED: starts the source node of the flow and measures its cost. Loaded by the settings file.
-import { cpuUs, nowMs, sleep, turn } from '../support/process';
+import {
+  cpuUs,
+  longestHoldMs,
+  nowMs,
+  peakRssBytes,
+  rssBytes,
+  sleep,
+  turn,
+  watchLoop,
+} from '../support/process';
 import { serve } from './serve';
 
-type Source = (first: number, count: number) => void;
+interface Message {
+  payload: unknown;
+  /** Of the last message of a lot: how many users the lot has. */
+  lot?: number;
+}
+type Make = (first: number, count: number) => Message[];
+type Send = (message: Message) => void;
 
-let source: Source | null = null;
+let source: { readonly make: Make; readonly send: Send } | null = null;
 let counted = 0;
 
 /** For the flow's function nodes, as `global.get('bench')`. */
 export const forFlow = {
-  onSource(send: Source): void {
-    source = send;
+  onSource(make: Make, send: Send): void {
+    source = { make, send };
   },
   count(messages: number): void {
     counted += messages;
   },
 };
 
+function make(first: number, count: number): Message[] {
+  const messages = source!.make(first, count);
+  messages.at(-1)!.lot = count;
+  return messages;
+}
+
 export const operations = {
   ready: () => source !== null,
-  /** Lets the source send that many messages, some each turn of the event loop. */
+  /** Lets the source send so many users, some each turn of the event loop. */
   async send(first: number, count: number, perTurn: number): Promise<void> {
     for (let sent = 0; sent < count; sent += perTurn) {
-      source!(first + sent, Math.min(perTurn, count - sent));
+      make(first + sent, Math.min(perTurn, count - sent)).forEach(source!.send);
       await turn();
     }
   },
-  /** One message every `gapMs`; when each was sent. */
+  /** One user every `gapMs`; when each was sent. */
   async trickle(first: number, count: number, gapMs: number): Promise<number[]> {
     const sentMs: number[] = [];
     for (let at = 0; at < count; at += 1) {
       await sleep(gapMs);
       sentMs.push(nowMs());
-      source!(first + at, 1);
+      make(first + at, 1).forEach(source!.send);
     }
     return sentMs;
   },
+  /** Sends all at once, and begins to measure how long the event loop is held. */
+  async sendWatched(first: number, count: number): Promise<void> {
+    const messages = make(first, count);
+    await watchLoop();
+    messages.forEach(source!.send);
+  },
+  longestHoldMs,
+  rssBytes,
+  peakRssBytes,
   counted: () => counted,
   cpuUs,
 };

@@ -2,8 +2,8 @@
 import type { Engine } from '../../src/delivery/engine';
 import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
-import { collect, cpuUs, nowMs, sleep, turn } from '../support/process';
-import { entryOf, messagesOf, source, type Feed, type PlainEntry } from './entries';
+import { collect, cpuUs, longestHoldMs, nowMs, rssBytes, sleep, turn, watchLoop } from '../support/process';
+import { entryOf, eventOf, messagesOf, source, type Feed, type PlainEntry } from './entries';
 import { checked, openEngine, SqliteStore } from './package';
 import { serve } from './serve';
 
@@ -29,6 +29,8 @@ export interface Fed {
 }
 
 let engine: Engine;
+let openEvents = 0;
+let failedEvent: string | null = null;
 
 function submit(
   entries: readonly PlainEntry[],
@@ -78,8 +80,26 @@ export const operations = {
     return atMs;
   },
 
+  /** Hands over events of one user, some each turn, and begins to measure how long the event loop is held. */
+  async events(count: number, perTurn: number): Promise<void> {
+    await watchLoop();
+    for (let at = 0; at < count; at += 1) {
+      openEvents += 1;
+      submit([eventOf(at)], 'accepted', (end) => {
+        openEvents -= 1;
+        if (end.kind === 'failed') failedEvent = end.message;
+      });
+      if (at % perTurn === perTurn - 1) await turn();
+    }
+  },
+  openEvents(): number {
+    if (failedEvent !== null) throw new Error(failedEvent);
+    return openEvents;
+  },
+
   pause: () => engine.pause(),
   resume: () => engine.resume(),
-  rssBytes: () => process.memoryUsage.rss(),
+  longestHoldMs,
+  rssBytes,
 };
 serve(operations);

@@ -24,7 +24,13 @@ export function entryOf(number: number, round = 0, remove = false): PlainEntry {
   return { user_id: userId(number), domain: null, seg_block: [block] };
 }
 
-/** The same as a row of a queue. */
+/** One of many events of one user: each with another value, every seventh a removal. */
+export function eventOf(number: number): PlainEntry {
+  const block = { seg_id: 10_001, value: number, expiration: number % 7 === 6 ? -1 : 1440 };
+  return { user_id: userId(1), domain: null, seg_block: [block] };
+}
+
+/** An entry as a row of a queue. */
 export function rowOf(number: number) {
   return {
     lane: 'add' as const,

@@ -1,6 +1,5 @@
 // One request at a time on an idle process: raw undici, an engine in memory, an engine on disk, and a bare commit,
 // in turns, so that whatever else the machine does hits all of them alike.
-import { subscribe } from 'node:diagnostics_channel';
 import { Pool } from 'undici';
 import type { Engine } from '../../src/delivery/engine';
 import type { QueueStore } from '../../src/queue/store';
@@ -11,38 +10,24 @@ import { serve } from './serve';
 
 const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
 
-/** When undici was last about to write a request. */
-let writtenMs = NaN;
-subscribe('undici:client:sendHeaders', () => {
-  writtenMs = nowMs();
-});
-
-export interface Sample {
-  readonly inputMs: number;
-  /** Given to the socket. */
-  readonly writtenMs: number;
-}
-
-export interface IdleSamples {
-  /** One each a cycle, in this order at the service. */
-  readonly raw: Sample[];
-  readonly memory: Sample[];
-  readonly disk: Sample[];
+export interface IdleInputs {
+  /** When the input of each post was there: raw, memory, disk, again and again. */
+  readonly posts: number[];
   /** How long a commit of one entry and one departure takes. */
   readonly commitMs: number[];
 }
 
-async function throughEngine(engine: Engine, number: number): Promise<Sample> {
+async function throughEngine(engine: Engine, number: number): Promise<number> {
   const input = entryOf(number);
   const inputMs = nowMs();
   const entries = [checked(input)];
   await new Promise<void>((resolve) =>
     engine.submit({ source, entries, indexes: null, completeOn: 'accepted', onEnd: () => resolve() }),
   );
-  return { inputMs, writtenMs };
+  return inputMs;
 }
 
-async function throughPool(pool: Pool, number: number): Promise<Sample> {
+async function throughPool(pool: Pool, number: number): Promise<number> {
   const input = entryOf(number);
   const inputMs = nowMs();
   const { body } = await pool.request({
@@ -52,7 +37,7 @@ async function throughPool(pool: Pool, number: number): Promise<Sample> {
     body: JSON.stringify({ rt_segment: [input] }),
   });
   await body.json();
-  return { inputMs, writtenMs };
+  return inputMs;
 }
 
 async function commitOnce(store: QueueStore, number: number): Promise<number> {
@@ -64,26 +49,34 @@ async function commitOnce(store: QueueStore, number: number): Promise<number> {
   return tookMs;
 }
 
+let pool: Pool;
+let memory: Engine;
+let disk: Engine;
+let bare: QueueStore;
+let last = 0;
+
 export const operations = {
-  async run(url: string, folder: string, cycles: number, gapMs: number): Promise<IdleSamples> {
-    const pool = new Pool(url, { connections: 15, pipelining: 1 });
-    const memory = await openEngine(url, new SqliteStore(':memory:'), limits);
-    const disk = await openEngine(url, new SqliteStore(`${folder}/idle.sqlite`), limits);
-    const bare = new SqliteStore(`${folder}/bare.sqlite`);
+  async open(url: string, folder: string): Promise<void> {
+    pool = new Pool(url, { connections: 15, pipelining: 1 });
+    memory = await openEngine(url, new SqliteStore(':memory:'), limits);
+    disk = await openEngine(url, new SqliteStore(`${folder}/idle.sqlite`), limits);
+    bare = new SqliteStore(`${folder}/bare.sqlite`);
     await bare.open();
-    await sleep(1200);
-    const samples: IdleSamples = { raw: [], memory: [], disk: [], commitMs: [] };
-    for (let cycle = 1; cycle <= cycles; cycle += 1) {
+  },
+  async run(cycles: number, gapMs: number): Promise<IdleInputs> {
+    const inputs: IdleInputs = { posts: [], commitMs: [] };
+    for (let cycle = 0; cycle < cycles; cycle += 1) {
+      last += 1;
       await sleep(gapMs);
-      samples.raw.push(await throughPool(pool, cycle));
+      inputs.posts.push(await throughPool(pool, last));
       await sleep(gapMs);
-      samples.memory.push(await throughEngine(memory, cycle));
+      inputs.posts.push(await throughEngine(memory, last));
       await sleep(gapMs);
-      samples.disk.push(await throughEngine(disk, cycle));
+      inputs.posts.push(await throughEngine(disk, last));
       await sleep(gapMs);
-      samples.commitMs.push(await commitOnce(bare, cycle));
+      inputs.commitMs.push(await commitOnce(bare, last));
     }
-    return samples;
+    return inputs;
   },
 };
 serve(operations);

@@ -13,6 +13,8 @@ export interface Setting {
   readonly watch?: string;
   /** Whether to distinguish users, which costs time. */
   readonly distinct?: boolean;
+  /** Whether every post fails. */
+  readonly outage?: boolean;
 }
 
 export interface Counts {
@@ -95,6 +97,11 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   request.on('end', () => {
     if (!isPost) {
       reply(response, { status: 'OK', token: 'bench' });
+      return;
+    }
+    if (mine.setting.outage === true) {
+      mine.inFlight -= 1;
+      response.writeHead(503).end();
       return;
     }
     const halfMs = (mine.setting.roundTripMs ?? 0) / 2;
