@@ -7,7 +7,7 @@
 //
 // No page is written either when the machine is not quiet before the start.
 import { writeFile } from 'node:fs/promises';
-import { cpus, loadavg, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { appends } from './parts/appends';
@@ -71,7 +71,7 @@ function factsOf(startedLoad: number, tookMs: number): string[] {
   const [first] = cpus();
   return [
     `Measured on ${new Date().toISOString().slice(0, 10)}.`,
-    `${cpus().length} × ${first?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 1e9)} GB, ${process.platform} ${release()}, Node ${process.version}; the whole run took ${Math.round(tookMs / 1000)} s.`,
+    `${cpus().length} × ${first?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 1e9)} GB, ${type()} ${release()}, Node ${process.version}; the whole run took ${Math.round(tookMs / 1000)} s.`,
     `Load average when it began: ${startedLoad.toFixed(2)}.`,
     'All rows are of one run on one machine; compare the ratios, not the figures, with those of another.',
   ];

@@ -36,7 +36,7 @@ export const failover: Part = (bench) =>
         rowOf('kill −9 of the sender', killedMs, 2_500),
         rowOf('SIGSTOP of the sender', stoppedMs, 3_500),
       ],
-      more: `Until the service gets the first post of another process, ${rounds} times each; both take ten users every 50 ms all the time. In it are up to 0.5 s until the other looks after a kill, up to 2 s until the lease has run out after a freeze, and the second of the quota that counts as used after a take-over.`,
+      more: `Until the service gets the first post of another process, ${rounds} times each; both take ten users every 50 ms all the time. After a kill it includes up to 0.5 s until the other looks. After a freeze it includes up to 2 s until the lease has run out. Both include the second of the quota that counts as used after a take-over.`,
     };
   });
 

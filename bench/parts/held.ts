@@ -54,7 +54,7 @@ export const held: Part = async (bench) => {
   return {
     title: 'The longest that the event loop is held',
     rows,
-    more: `By the clock, so whatever else the machine does counts. The events go to an engine at the documented quota, ${perTurn} a turn, while the service answers 503; it is measured until all of them have ended, ${outageMs / 1000} s later or more. The core nodes lose them. The items go through segment builder and out node with the quota lifted; core nodes: function, split (1,000 in a part), function, delay, http request. The worst of ${rounds} rounds after one that warms up, the flows taking turns.`,
+    more: `By the clock, so whatever else the machine does counts. The events go to an engine at the documented quota, ${perTurn} a turn, while the service answers 503. It is measured until all of them have ended, ${outageMs / 1000} s later or more. The core nodes lose them. The items go through segment builder and out node with the quota lifted; core nodes: function, split (1,000 in a part), function, delay, http request. The worst of ${rounds} rounds after one that warms up, the flows taking turns.`,
   };
 };
 
