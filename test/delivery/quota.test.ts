@@ -75,4 +75,22 @@ describe('the quota, counted at the service', function () {
     assert.ok(worst.posts <= 5 && worst.users <= 20 && worst.calls <= 1, JSON.stringify(worst));
     assert.equal(worst.users, 20);
   });
+
+  it('is used under smaller limits after a large request, while the outcome of another one is ambiguous', async () => {
+    let lost = 0;
+    const world = new World({
+      seed: 3,
+      delayMs: () => 10,
+      fateOf: (entries) => (entries[0]!.user_id === device(0) && lost++ === 0 ? 'replyLost' : null),
+    });
+    world.add(device(0), [{ seg_id: 1 }]);
+    await world.clock.advance(12_000);
+    world.submit(Array.from({ length: 100 }, (_, i) => ({ user: device(i + 1), blocks: [{ seg_id: 1 }] })));
+    await world.clock.advance(100);
+    world.engine.setLimits({ postsPerSecond: 10, usersPerSecond: 2, maxConcurrent: 3 });
+    await world.clock.advance(1_100);
+    const removal = world.add(device(101), [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(1_000);
+    assert.equal(removal.end?.kind, 'settled');
+  });
 });

@@ -206,7 +206,8 @@ export class Scheduler {
   private spacedUntilMs(free: Free): number {
     const { usersPerSecond } = this.limits;
     if (free.users * 2 > usersPerSecond) return -Infinity;
-    return this.lastPostMs + (spreadOverMs * this.lastPostUsers) / usersPerSecond;
+    // The last one may have been sent under larger limits.
+    return this.lastPostMs + spreadOverMs * Math.min(1, this.lastPostUsers / usersPerSecond);
   }
 
   private spread(): number {
