@@ -60,7 +60,7 @@ const metrics: readonly Metric[] = [
     ({ warnAfterMs }) => warnAfterMs / 1000,
   ),
   gauge('late', '1 while the oldest entry is late, else 0.', ({ late }) => Number(late)),
-  gauge('posts_in_flight', 'Calls that are not answered yet.', ({ postsInFlight }) => postsInFlight),
+  gauge('posts_in_flight', 'Posts that are not answered yet.', ({ postsInFlight }) => postsInFlight),
   gauge('users_per_second', 'Users accepted in the last whole second.', (queue) => queue.usersPerSecond),
   gauge('users_per_second_limit', 'Users that may be sent in a second.', ({ usersLimit }) => usersLimit),
   gauge(

@@ -138,10 +138,10 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       const perCall = page.locator('#node-config-input-usersPerPost');
       await perCall.waitFor({ state: 'hidden' });
       await page.locator('#instant-audience-advanced summary').click();
-      await editor.field('Users per call').fill('none');
+      await editor.field('Users per post').fill('none');
       const problem = page.locator('#instant-audience-problem-usersPerPost');
-      await problem.filter({ hasText: /^Users per call: a whole number from 1 to/ }).waitFor();
-      await editor.field('Users per call').fill('500');
+      await problem.filter({ hasText: /^Users per post: a whole number from 1 to/ }).waitFor();
+      await editor.field('Users per post').fill('500');
       await problem.waitFor({ state: 'hidden' });
       await editor.done();
       assert.equal((await editor.saved('account')).usersPerPost, 500);
@@ -404,7 +404,7 @@ async function checkMore(editor: Editor, id: string, check: (part: string) => Pr
     await editor.field('Users per second').fill('2000');
     await page.locator('#instant-audience-limits-above').waitFor();
     await page.locator('#instant-audience-advanced summary').click();
-    await editor.field('Users per call').fill('0');
+    await editor.field('Users per post').fill('0');
     await check('limits');
     await page.getByRole('tab', { name: 'Queue' }).click();
     await check('queue');

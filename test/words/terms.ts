@@ -112,9 +112,9 @@ export const terms: readonly Term[] = [
   },
   { english: /\bcaps\b/i, de: { is: /Obergrenze/ }, ja: { is: /上限/ } },
   { english: /\bquota\b/i, de: { is: /Kontingent/ }, ja: { is: /クォータ/ } },
-  { english: /\bcalls\b(?! (a|the|it)\b)/i, de: { is: /Aufruf/ }, ja: { is: /呼び出し|__posts__回/ } },
+  { english: /\bposts\b/i, de: { is: /Aufruf/ }, ja: { is: /呼び出し|__posts__回/ } },
   {
-    english: /\bcalls in flight\b/i,
+    english: /\bposts in flight\b/i,
     de: { is: /Laufende Aufrufe/, not: /Offene/ },
     ja: { is: /同時呼び出し数/ },
   },
