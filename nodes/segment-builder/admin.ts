@@ -75,7 +75,7 @@ interface Question {
   readonly item?: unknown;
 }
 
-/** `value` is absent when the input gives nothing; `code` stands for a sentence of the form's own. */
+/** `value` is absent when the input has none; `code` stands for a sentence of the form's own. */
 type Reply =
   { readonly value?: unknown } | { readonly error: string } | { readonly code: 'notDeployed' | 'tooLarge' };
 

@@ -98,8 +98,8 @@ export const builderSentences = {
   items_too_many:
     '__path__: __source__ has __got__ items; at most __max__ are allowed in one message. Split it into several messages',
   nothing_there:
-    '__path__: __source__ gives nothing (undefined); check its spelling, or pass null to leave the key out',
-  payload_is_text: '__path__: msg.payload is text, so __source__ gives nothing; parse it with a json node',
+    '__path__: __source__ has no value (undefined); check its spelling, or pass null to leave the key out',
+  payload_is_text: '__path__: msg.payload is text, so __source__ has no value; parse it with a json node',
   not_evaluated: '__path__: __source__ could not be evaluated: __reason__',
   action_unknown: '__path__: __source__ is __got__; expected add or remove, true or false, 1 or 0',
 } as const satisfies Record<string, string>;

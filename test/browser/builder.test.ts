@@ -231,7 +231,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await message().fill('{"payload":{}}');
       await until(
         async () =>
-          (await problems()).some((one) => one.startsWith('User ID: msg.payload.user gives nothing')),
+          (await problems()).some((one) => one.startsWith('User ID: msg.payload.user has no value')),
         5000,
         'what the user id lacks',
       );
@@ -278,7 +278,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       );
       await readUserId('flow', 'nobody');
       await until(
-        async () => (await problems()).join().includes('flow.nobody gives nothing'),
+        async () => (await problems()).join().includes('flow.nobody has no value'),
         5000,
         'a flow variable that is not there',
       );
@@ -293,7 +293,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await says().filter({ hasText: '1 of 3 items would be sent; these would not:' }).waitFor();
       const told = await problems();
       assert.match(told[0]!, /^Item 1: User ID: 0 stands for/);
-      assert.match(told[1]!, /^Item 2: User ID: item\.user gives nothing/);
+      assert.match(told[1]!, /^Item 2: User ID: item\.user has no value/);
       await editor.cancel();
     });
   });

@@ -403,7 +403,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     const broken = path.join(nodeRed.userDir, 'instant-audience', 'broken.example-9-12345678.sqlite');
     await writeFile(broken, 'no database, and too long to be an empty one'.repeat(50));
     await page.getByRole('button', { name: 'Purge it' }).click();
-    await shows(part.locator('li p').nth(1), /^The queue file is damaged and was left unchanged\./);
+    await shows(part.locator('li p').nth(1), /^The queue file is damaged and stays unchanged\./);
     await until(async () => (await part.locator('li').count()) === 1, 20_000, 'the purged one gone');
     assert.equal(await part.locator('li').getByRole('button').count(), 0);
   });

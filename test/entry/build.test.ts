@@ -177,9 +177,9 @@ describe('the builder', () => {
       { domain: 'payload.kind', domainType: 'msg', ...withRow({ value: 'v', valueType: 'msg' }) },
       { user: '7' },
     );
-    assert.match(text as string, /domain: msg\.payload\.kind gives nothing/);
-    assert.match(text as string, /segments\[0\]\.value: msg\.v gives nothing/);
-    assert.match(built({}, {}) as string, /userId: msg\.user gives nothing/);
+    assert.match(text as string, /domain: msg\.payload\.kind has no value/);
+    assert.match(text as string, /segments\[0\]\.value: msg\.v has no value/);
+    assert.match(built({}, {}) as string, /userId: msg\.user has no value/);
   });
 
   it('tells a missing property from a payload that nothing has parsed', () => {
@@ -188,7 +188,7 @@ describe('the builder', () => {
     const told = built({ ...inside, ...domain }, { payload: '{"user":"7"}' }) as string;
     assert.deepEqual(told.match(/msg\.payload is text/g)?.length, 1, told);
     assert.doesNotMatch(told, /userId: user_id/);
-    assert.match(built(inside, { payload: {} }) as string, /^userId: msg\.payload\.user gives nothing/);
+    assert.match(built(inside, { payload: {} }) as string, /^userId: msg\.payload\.user has no value/);
   });
 
   it('leaves out a key whose property is null', () => {

@@ -13,7 +13,7 @@ const userCount = 200;
 const eventCount = 1000;
 const postersAtATime = 16;
 /** What the log has of an event that is neither viewed nor bought. */
-const refused = /\[error\] \[xandr-segment-builder:add or remove\] .* gives nothing/;
+const refused = /\[error\] \[xandr-segment-builder:add or remove\] .* has no value/;
 
 describe('the events of the quick-start test', () => {
   it('leave some users in and some out, with several events for each', () => {

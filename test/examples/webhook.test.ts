@@ -74,8 +74,8 @@ describe('webhook to audience', function () {
       [{ ...event, action: 'maybe' }, /maybe/],
       [{ ...event, segments: ['kitchen'] }, /kitchen/],
       [{ ...event, idType: 'sha1mac' }, /sha1mac/],
-      [{}, /^ID type: msg\.payload\.idType gives nothing/],
-      [[event], /^ID type: msg\.payload\.idType gives nothing/],
+      [{}, /^ID type: msg\.payload\.idType has no value/],
+      [[event], /^ID type: msg\.payload\.idType has no value/],
     ] as const) {
       const { status, body } = await post(wrong);
       assert.equal(status, 400, JSON.stringify(wrong));

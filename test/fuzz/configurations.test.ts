@@ -242,7 +242,7 @@ describe('flows with saved properties of any form', function () {
           const line = names
             .reduce((rest, name) => (name === '' ? rest : rest.replaceAll(name, '')), whole)
             // Our own sentence for a value that is not there.
-            .replaceAll('gives nothing (undefined)', '');
+            .replaceAll('has no value (undefined)', '');
           assert.ok(!/undefined|\[object Object\]|TypeError|RangeError|is not a function/.test(line), line);
         }
         await unload();

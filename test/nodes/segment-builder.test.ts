@@ -119,7 +119,7 @@ describe('xandr-segment-builder', () => {
   it('says that items are no array, or that a payload has no user id, whatever it is', async () => {
     for (const [changes, told] of [
       [{ source: 'items', userId: '', userIdType: 'item' }, /^Array: msg\.payload is .*; pass an array$/],
-      [{}, /^User ID: msg\.payload\.user gives nothing/],
+      [{}, /^User ID: msg\.payload\.user has no value/],
     ] as const) {
       const flow = await start(changes);
       const all = [undefined, null, 'text', 5, Buffer.from('x'), { a: 1 }].map((payload) => ({ payload }));
@@ -277,7 +277,7 @@ describe('xandr-segment-builder', () => {
     flow.node.context().flow.set('ids', { a: 5 });
     await flow.send({ payload: { user: '7' }, topic: 'a' }, { payload: { user: '7' }, topic: 'b' });
     assert.equal(flow.accepted[0].payload.seg_block[0].seg_id, 5);
-    assert.match(flow.rejected[0].audience.rejected[0].message, /flow\.ids\[msg\.topic\] gives nothing/);
+    assert.match(flow.rejected[0].audience.rejected[0].message, /flow\.ids\[msg\.topic\] has no value/);
   });
 
   it('reads environment variables when it starts', async () => {
@@ -289,7 +289,7 @@ describe('xandr-segment-builder', () => {
     });
     delete process.env.SEGMENT_BUILDER_TEST;
     await flow.send({ payload: { user: '7' } });
-    assert.match(flow.rejected[0].audience.rejected[0].message, /SEGMENT_BUILDER_TEST_MISS.* gives nothing/);
+    assert.match(flow.rejected[0].audience.rejected[0].message, /SEGMENT_BUILDER_TEST_MISS.* has no value/);
     await unload();
     process.env.SEGMENT_BUILDER_TEST = '4711';
     const again = await start({
