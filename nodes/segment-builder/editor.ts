@@ -12,7 +12,7 @@ import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { offerDomainTypes, prepareDomain } from './editor/domain';
 import { Preview } from './editor/preview';
 import { labelOf, type BuilderProperties } from './editor/properties';
-import { prepareRows, readRows, updateRows } from './editor/rows';
+import { offerRowTypes, prepareRows, readRows, showTimes } from './editor/rows';
 import { nameInput, offerTypes, typesFor } from './editor/typed-inputs';
 import { verdictOn, type Property } from './editor/validate';
 import { firstRow } from './schema';
@@ -150,25 +150,26 @@ function eventTimeTypes(node: Builder): InputTypes {
 function connectForm(node: Builder): void {
   const source = $('#node-input-source');
   const action = $('#node-input-action');
-  const show = (moved: boolean): void => {
-    const from = { items: source.val() === 'items', moved };
-    $('#instant-audience-items').toggle(from.items);
+  const hasItems = (): boolean => source.val() === 'items';
+  const show = (): void => {
+    $('#instant-audience-items').toggle(hasItems());
     $('#instant-audience-action-property').toggle(action.val() === 'property');
-    offerTypes(node, $('#node-input-userId'), from, ['str']);
-    offerTypes(node, $('#node-input-actionProperty'), from);
-    offerTypes(node, $('#node-input-eventTime'), from, eventTimeTypes(node));
-    offerDomainTypes(node, from);
-    updateRows(node, from, action.val() === 'remove');
+    showTimes(action.val() !== 'remove');
   };
-  // The editor may trigger a change that is none.
-  let shown = source.val();
+  // The editor also triggers changes that are none.
+  let items = hasItems();
   source.on('change', () => {
-    const moved = source.val() !== shown;
-    shown = source.val();
-    show(moved);
+    if (hasItems() === items) return;
+    items = hasItems();
+    show();
+    offerTypes(node, $('#node-input-userId'), items, ['str']);
+    offerTypes(node, $('#node-input-actionProperty'), items);
+    offerTypes(node, $('#node-input-eventTime'), items, eventTimeTypes(node));
+    offerDomainTypes(node, items);
+    offerRowTypes(node, items);
   });
-  action.on('change', () => show(false));
-  show(false);
+  action.on('change', show);
+  show();
 }
 
 /** The fields whose problems are told below them; those that the form does not show have none. */

@@ -3,7 +3,7 @@ import { knownDomains } from '../../../src/entry/index';
 import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';
 import { keepBox, withVariable } from '../../shared/editor/choices';
-import { nameInput, offerTypes, setInput, typesFor, type Source } from './typed-inputs';
+import { nameInput, offerTypes, setInput, typesFor } from './typed-inputs';
 
 /** What the user ids of a kind look like; else as the kind is called. */
 const exampleOf: Readonly<Record<string, string>> = {
@@ -26,19 +26,20 @@ export function prepareDomain(node: EditorNode<BuilderProperties>): void {
   const kind = $('#instant-audience-domain-kind');
   const value = $('#node-input-domain');
   keepBox($('#node-input-allowCustomDomain'), node.allowCustomDomain);
-  const types = withVariable(['str', ...typesFor(node, true)], node.domainType);
+  const start = kindOf(node.domain, node.domainType);
+  const sources = withVariable(typesFor(node, node.source === 'items'), node.domainType);
+  const types = start === 'property' ? sources : ['str' as const];
   value.typedInput({ types, typeField: '#node-input-domainType' });
   nameInput(node, value, 'domainValue');
-  const start = kindOf(node.domain, node.domainType);
   kind.val(start);
   showKind(node, start);
   kind.on('change', () => applyKind(node, String(kind.val())));
 }
 
 /** The list of types changes with the source. */
-export function offerDomainTypes(node: EditorNode<BuilderProperties>, source: Source): void {
+export function offerDomainTypes(node: EditorNode<BuilderProperties>, items: boolean): void {
   if ($('#instant-audience-domain-kind').val() === 'property')
-    offerTypes(node, $('#node-input-domain'), source);
+    offerTypes(node, $('#node-input-domain'), items);
 }
 
 function applyKind(node: EditorNode<BuilderProperties>, kind: string): void {
@@ -59,7 +60,6 @@ function applyKind(node: EditorNode<BuilderProperties>, kind: string): void {
 
 function showKind(node: EditorNode<BuilderProperties>, kind: string): void {
   const own = kind === 'custom' || kind === 'property';
-  if (kind === 'custom') $('#node-input-domain').typedInput('types', ['str']);
   $('#instant-audience-domain-value').toggle(own);
   $('#instant-audience-custom-domain').toggle(
     kind === 'property' || !$('#node-input-allowCustomDomain').is(':checkbox'),

@@ -6,7 +6,7 @@ import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { takesTime } from '../schema';
 import { makePicker, type Segment } from './picker';
 import { newRow, wholeRow, type BuilderProperties, type NamedRow } from './properties';
-import { nameInput, offerTypes, setInput, typesFor, type Source } from './typed-inputs';
+import { nameInput, offerTypes, setInput, typesFor } from './typed-inputs';
 
 declare const RED: EditorRed;
 
@@ -54,14 +54,18 @@ function rowsInForm(): JQuery[] {
     .filter((row) => row.find('.instant-audience-of-segment').length > 0);
 }
 
-/** Offers the types that fit the source, and hides what a removal does not have. */
-export function updateRows(node: Builder, source: Source, removes: boolean): void {
+/** A removal has no expiration and no value. */
+export function showTimes(shown: boolean): void {
+  for (const row of rowsInForm()) row.find('.instant-audience-time').toggle(shown);
+}
+
+/** The source has changed to or from items. */
+export function offerRowTypes(node: Builder, items: boolean): void {
   for (const row of rowsInForm()) {
-    row.find('.instant-audience-time').toggle(!removes);
     for (const name of inputs) {
       const field = inputOf(row, name);
       const by = row.find('.instant-audience-by').val();
-      offerTypes(node, field, source, constantsOf(node, name, by, field.typedInput('type')));
+      offerTypes(node, field, items, constantsOf(node, name, by, field.typedInput('type')));
     }
   }
 }

@@ -22,29 +22,22 @@ export function typesFor(
 
 const payload = 'payload.';
 
-/** Where entries come from in the open form, and whether that has just changed. */
-export interface Source {
-  readonly items: boolean;
-  readonly moved: boolean;
-}
-
 /**
- * Offers the types that fit the source. When that has just changed, a property of the payload becomes the same field
- * of the item, or the other way round, since `payload` is then the array.
+ * Offers the types that fit the source, which has just changed to or from items: a property of the payload becomes the
+ * same field of the item, or the other way round, since `payload` is then the array.
  */
 export function offerTypes(
   node: EditorNode<BuilderProperties>,
   field: JQuery,
-  { items, moved }: Source,
+  items: boolean,
   constants: InputTypes = [],
 ): void {
   const type = field.typedInput('type');
   const value = field.typedInput('value');
   field.typedInput('types', withVariable(typesFor(node, items, constants), type));
-  if (moved && items && type === 'msg' && value.startsWith(payload))
+  if (items && type === 'msg' && value.startsWith(payload))
     setInput(field, 'item', value.slice(payload.length));
-  else if (moved && !items && type === 'item')
-    setInput(field, 'msg', value === '' ? 'payload' : payload + value);
+  else if (!items && type === 'item') setInput(field, 'msg', value === '' ? 'payload' : payload + value);
 }
 
 export function setInput(field: JQuery, type: string, value: string): void {

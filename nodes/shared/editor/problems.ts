@@ -23,15 +23,22 @@ export function checkedFields<Name extends string>(
   });
 }
 
-/** Keeps the sentences of an open form up to date. Returns a function that updates them at once. */
+/** Keeps the sentences of an open form up to date. Returns a function to call when the form changes without an event. */
 export function showProblems(form: JQuery, checked: readonly Checked[]): () => void {
-  const look = (): void => {
-    for (const one of checked) show(one);
+  let isDue = false;
+  // The editor triggers a change of each property as the form opens; all of them are answered at once.
+  const lookSoon = (): void => {
+    if (isDue) return;
+    isDue = true;
+    queueMicrotask(() => {
+      isDue = false;
+      for (const one of checked) show(one);
+    });
   };
   // The editor's own marks come with the same events; a field's problem may depend on any other field.
-  form.on('change keyup input', look);
-  look();
-  return look;
+  form.on('change keyup input', lookSoon);
+  lookSoon();
+  return lookSoon;
 }
 
 function show({ field, name, verdict }: Checked): void {
