@@ -75,6 +75,14 @@ const withNodeRed = ['process', 'examples', 'browser'];
 const atATime = 5;
 /** Folders that take longest in one process, and into how many parts their files are divided. */
 const divided = { nodes: 6, queue: 3 };
+/** Files with a Node-RED that run in one process, under the name of the first: some share it, all load the same modules. */
+const together = [
+  ['browser/forms', 'browser/canvas', 'browser/accessibility'],
+  ['browser/builder', 'browser/details', 'browser/new-user'],
+  ['browser/languages', 'browser/package'],
+  ['browser/sidebar', 'browser/sidebar-orphaned-shared'],
+  ['browser/accounts', 'browser/variables', 'browser/examples'],
+];
 /** The longest parts, which begin first, so that none of them runs alone at the end. */
 const longest = [
   'simulation',
@@ -83,7 +91,10 @@ const longest = [
   'examples/alarm',
   'examples/database',
   'browser/forms',
+  'browser/builder',
   'browser/languages',
+  'browser/accounts',
+  'browser/sidebar',
   'delivery',
   'nodes 2',
   'nodes 3',
@@ -94,24 +105,21 @@ const longest = [
   'queue 3',
   'process/secrets',
   'process/shared',
-  'browser/sidebar',
-  'browser/accessibility',
   'smoke',
   'fuzz',
-  'browser/builder',
-  'browser/accounts',
   'process/permissions',
   'examples/amqp',
 ];
 /** Caches compiled code, which halves the start time of Node-RED; the tests start it dozens of times. */
 const compileCache = { NODE_COMPILE_CACHE: path.join(scratch, 'compile-cache') };
 
-/** Splits test files into parts: each file that starts Node-RED, and each folder of other files, or a share of it. */
+/** Splits test files into parts: files that start Node-RED, and each folder of other files, or a share of it. */
 function splitIntoParts(files) {
   const seen = {};
   const partOf = (file) => {
     const [, folder, ...below] = file.replace(/\.test\.ts$/, '').split(path.sep);
-    if (withNodeRed.includes(folder)) return [folder, ...below].join('/');
+    const name = [folder, ...below].join('/');
+    if (withNodeRed.includes(folder)) return together.find((names) => names.includes(name))?.[0] ?? name;
     if (divided[folder] === undefined) return folder;
     seen[folder] = (seen[folder] ?? 0) + 1;
     return `${folder} ${(seen[folder] % divided[folder]) + 1}`;

@@ -3,8 +3,9 @@ import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
-import { editorSuite, type Editor } from './editor';
+import type { Editor } from './editor';
 import { accountFlow, openTab, postUsers, tab } from './sidebar-flows';
+import { editorSuite } from './suite';
 
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -33,7 +34,7 @@ describe(`axe in the editor of Node-RED ${nodeRedVersion}`, function () {
   let page: Page;
 
   before(async function () {
-    ({ nodeRed, editor, page } = await suite.open(this, { flows, size: { width: 1400, height: 1100 } }));
+    ({ nodeRed, editor, page } = await suite.share(this, { flows, size: { width: 1400, height: 1100 } }));
     await page.evaluate(axe);
   });
 

@@ -3,8 +3,9 @@ import { strict as assert } from 'node:assert';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { picture } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { editorSuite, type Editor } from './editor';
+import type { Editor } from './editor';
 import { accountFlow, openTab, postUsers, tab } from './sidebar-flows';
+import { editorSuite } from './suite';
 
 const longName = 'the account of the shop for kitchens, bathrooms and gardens in all of Europe';
 

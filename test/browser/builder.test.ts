@@ -4,7 +4,8 @@ import { strict as assert } from 'node:assert';
 import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { editorSuite, type Editor } from './editor';
+import type { Editor } from './editor';
+import { editorSuite } from './suite';
 
 const password = 's3cr3t-word';
 
@@ -52,7 +53,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     suite.ends(() => sandbox.close());
     const login = { username: 'me', password };
     const credentials = { account: login, 'inner account': login };
-    ({ nodeRed, editor, page } = await suite.open(this, {
+    ({ nodeRed, editor, page } = await suite.share(this, {
       flows: flowsFor(sandbox.url),
       credentials,
     }));

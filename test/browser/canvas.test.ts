@@ -2,7 +2,8 @@
 import { strict as assert } from 'node:assert';
 import type { Page } from 'playwright-core';
 import { nodeRedVersion, until } from '../support/node-red';
-import { editorSuite, type Editor } from './editor';
+import type { Editor } from './editor';
+import { editorSuite } from './suite';
 
 const outType = 'xandr-instant-audience-out';
 
@@ -14,7 +15,7 @@ describe(`a node on the canvas of Node-RED ${nodeRedVersion}`, function () {
   let out: string;
 
   before(async function () {
-    ({ editor, page } = await suite.open(this, { flows: [{ id: 'tab', type: 'tab', label: 'try' }] }));
+    ({ editor, page } = await suite.share(this, { flows: [{ id: 'tab', type: 'tab', label: 'try' }] }));
   });
 
   const accounts = async (): Promise<string[]> =>

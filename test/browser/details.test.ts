@@ -4,7 +4,8 @@ import { strict as assert } from 'node:assert';
 import type { Locator, Page } from 'playwright-core';
 import { picture } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode } from '../support/node-red';
-import { editorSuite, middleOf, type Editor } from './editor';
+import { middleOf, type Editor } from './editor';
+import { editorSuite } from './suite';
 
 const flows: FlowNode[] = [
   { id: 'tab', type: 'tab', label: 'details' },
@@ -32,7 +33,7 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
   let page: Page;
 
   before(async function () {
-    ({ editor, page } = await suite.open(this, { flows, size: { width: 1400, height: 1100 } }));
+    ({ editor, page } = await suite.share(this, { flows, size: { width: 1400, height: 1100 } }));
     await editor.nodeOnCanvas('builder').waitFor();
   });
 

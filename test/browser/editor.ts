@@ -3,68 +3,20 @@ import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
-import { needBrowser, openBrowser, openEditor, picture, type Pages } from '../support/browser';
-import { cleanUps } from '../support/clean-up';
-import { NodeRed, nodeRedVersion, until, type Start } from '../support/node-red';
-import type { Ends } from '../support/services';
+import { openEditor, reloadEditor, type Pages } from '../support/browser';
+import { until, type NodeRed, type Start } from '../support/node-red';
 
 export type Theme = 'light' | 'dark';
 
 /** Something that the page holds by id; typed as it comes out of the editor. */
 type SavedNode = Record<string, unknown> & { id: string; type: string };
 
-/** A Node-RED and a browser, which start at the same time; where one does not start, the other is ended. */
-export async function startBoth(start: Start = {}): Promise<[NodeRed, Pages]> {
-  const [nodeRed, browser] = await Promise.allSettled([NodeRed.start(start), openBrowser()]);
-  if (nodeRed.status === 'fulfilled' && browser.status === 'fulfilled') return [nodeRed.value, browser.value];
-  if (nodeRed.status === 'fulfilled') await nodeRed.value.stop();
-  if (browser.status === 'fulfilled') await browser.value.close();
-  throw nodeRed.status === 'rejected' ? nodeRed.reason : (browser as PromiseRejectedResult).reason;
-}
+/** What an editor that is open can start with again. */
+export type NewStart = Required<Pick<Start, 'flows'>> &
+  Pick<Start, 'credentials'> & { readonly size?: typeof usualSize };
 
-/** How the browser shows the editor. */
-interface Look {
-  readonly size?: { readonly width: number; readonly height: number };
-  readonly locale?: string;
-}
-
-/** Of one suite. */
-interface Opened {
-  readonly nodeRed: NodeRed;
-  readonly browser: Pages;
-  readonly editor: Editor;
-  readonly page: Page;
-}
-
-/**
- * Call in a suite with an editor, whose `before` calls `open`. A test that fails leaves a picture, one that leaves an error in
- * the page fails, and what was opened or handed to `ends` is ended.
- */
-export function editorSuite(): {
-  readonly ends: Ends;
-  readonly open: (context: Mocha.Context, start?: Start & Look) => Promise<Opened>;
-} {
-  const ends = cleanUps();
-  let editor: Editor | undefined;
-  afterEach(async function () {
-    const { state, title } = this.currentTest!;
-    const name = title.replace(/\W+/g, '-').slice(0, 40);
-    if (state === 'failed' && editor !== undefined)
-      await picture(editor.page, `failed-${nodeRedVersion}-${name}`);
-    editor?.assertNoErrors();
-  });
-  const open = async (
-    context: Mocha.Context,
-    { size, locale, ...start }: Start & Look = {},
-  ): Promise<Opened> => {
-    needBrowser(context);
-    const [nodeRed, browser] = await startBoth(start);
-    ends(() => Promise.all([browser.close(), nodeRed.stop()]));
-    editor = await Editor.open(browser, nodeRed, size, locale);
-    return { nodeRed, browser, editor, page: editor.page };
-  };
-  return { ends, open };
-}
+/** The window, unless a suite needs another one. */
+const usualSize = { width: 1400, height: 900 };
 
 /** The editor of a running Node-RED, and what is done in it. */
 export class Editor {
@@ -77,7 +29,7 @@ export class Editor {
   static async open(
     browser: Pages,
     nodeRed: NodeRed,
-    size = { width: 1400, height: 900 },
+    size = usualSize,
     locale = 'en-US',
     language: string | null = null,
   ): Promise<Editor> {
@@ -87,6 +39,14 @@ export class Editor {
       if (/^(Validation|Definition) error/.test(message.text())) errors.push(new Error(message.text()));
     });
     return new Editor(page, errors, nodeRed);
+  }
+
+  /** Other flows, in an editor that remembers nothing. */
+  async startAgain({ flows, credentials = {}, size = usualSize }: NewStart): Promise<void> {
+    await this.nodeRed.deploy(flows.map((node) => ({ ...node, credentials: credentials[node.id] })));
+    await this.page.setViewportSize(size);
+    await reloadEditor(this.page);
+    this.errors.splice(0);
   }
 
   // ── The canvas ──────────────────────────────────────────────────────────────────────────────────────────────

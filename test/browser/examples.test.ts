@@ -1,10 +1,11 @@
 // The examples on small screens: all of their nodes, groups and statuses are visible between palette and sidebar.
 import { strict as assert } from 'node:assert';
 import type { Page } from 'playwright-core';
-import { picture } from '../support/browser';
+import { picture, reloadEditor } from '../support/browser';
 import { nodeRedVersion, until, type NodeRed } from '../support/node-red';
 import { exampleNames, nodeOf, readExample } from '../examples/support';
-import { editorSuite, type Editor } from './editor';
+import type { Editor } from './editor';
+import { editorSuite } from './suite';
 
 /** Parts of the canvas that are not visible as a whole; nodes of types that this editor does not know have their place, too. */
 function hiddenParts(page: Page): Promise<string[]> {
@@ -48,8 +49,7 @@ describe(`the examples in Node-RED ${nodeRedVersion}`, function () {
     // The editor divides its width as it loads. To load it for each example would take five times as long.
     before(async () => {
       await editor.page.setViewportSize({ width: 1200, height: 700 });
-      await editor.page.reload();
-      await editor.page.locator('#red-ui-loading-progress').waitFor({ state: 'hidden' });
+      await reloadEditor(editor.page);
     });
 
     for (const name of exampleNames.filter((each) => each !== 'quick start')) {

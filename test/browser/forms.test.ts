@@ -7,8 +7,9 @@ import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
-import { editorSuite, type Editor, type Theme } from './editor';
+import type { Editor, Theme } from './editor';
 import { longHintsInPage, looksInPage } from './looks';
+import { editorSuite } from './suite';
 
 const rightPassword = 's3cr3t-word';
 const packageName = '@instant-audience/node-red-xandr';
@@ -56,7 +57,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
     sandbox = await startSandbox({ member: 7, users: { me: rightPassword } });
     suite.ends(() => sandbox.close());
     const credentials = { account: { username: 'me', password: rightPassword } };
-    ({ nodeRed, editor, page } = await suite.open(this, { flows: flowsFor(sandbox.url), credentials }));
+    ({ nodeRed, editor, page } = await suite.share(this, { flows: flowsFor(sandbox.url), credentials }));
     await page.locator('.red-ui-flow-node-label', { hasText: '10001' }).waitFor();
   });
 

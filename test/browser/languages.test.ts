@@ -5,8 +5,9 @@ import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { sampleSegments } from '../../src/sandbox/catalogue';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
-import { editorSuite, type Editor } from './editor';
+import type { Editor } from './editor';
 import { longHintsInPage } from './looks';
+import { editorSuite } from './suite';
 
 interface Words {
   [key: string]: string | Words;

@@ -2,11 +2,12 @@
 // form, Done, deploy and press is a step, and a look at the result counts extra; nothing is typed but the payload of the
 // inject node.
 import { strict as assert } from 'node:assert';
-import { picture, type Pages } from '../support/browser';
+import { picture, reloadEditor } from '../support/browser';
 import { nodeRedVersion, until, type NodeRed } from '../support/node-red';
 import { readExample } from '../examples/support';
 import { openTab } from './sidebar-flows';
-import { Editor, editorSuite } from './editor';
+import type { Editor } from './editor';
+import { editorSuite } from './suite';
 
 const user = '12345678900987654321';
 
@@ -14,7 +15,6 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
   const suite = editorSuite();
   let nodeRed: NodeRed;
-  let browser: Pages;
   let editor: Editor;
   let steps: string[];
   let looks: string[];
@@ -26,7 +26,7 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
   before(async function () {
     const tab = { id: 'tab', type: 'tab', label: 'try' };
     // Wide enough for the value of a message on one line.
-    ({ nodeRed, browser, editor } = await suite.open(this, {
+    ({ nodeRed, editor } = await suite.open(this, {
       flows: [tab],
       size: { width: 1500, height: 900 },
     }));
@@ -109,7 +109,7 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
 
   it('sees a user accepted and removed after 4 steps from the import of the quick start', async () => {
     await nodeRed.deploy([{ id: 'tab', type: 'tab', label: 'try' }]);
-    editor = await Editor.open(browser, nodeRed, { width: 1500, height: 900 });
+    await reloadEditor(editor.page);
     const { page } = editor;
     await page.evaluate(
       (nodes) => (globalThis as any).RED.view.importNodes(nodes),

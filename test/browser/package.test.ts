@@ -1,12 +1,12 @@
 // The package in the editor, in a real browser: palette, examples menu, deploy.
 import { strict as assert } from 'node:assert';
 import type { Page } from 'playwright-core';
-import { needBrowser, openEditor, picture, type Pages } from '../support/browser';
+import { needBrowser, openEditor, picture, reloadEditor, type Pages } from '../support/browser';
 import { exampleNames, readExample } from '../examples/support';
 import { cleanUps } from '../support/clean-up';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { manifest, quickStart, types } from '../package/support';
-import { startBoth } from './editor';
+import { startBoth } from './suite';
 
 describe(`the package in the editor of Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
@@ -83,7 +83,7 @@ describe(`the package in the editor of Node-RED ${nodeRedVersion}`, function () 
 
   it('opens each of our forms with its words, and leaves the nodes as they were when it is closed', async () => {
     await nodeRed.deploy(oneOfEach());
-    const { page, errors } = await openEditor(browser, nodeRed.url);
+    await reloadEditor(page);
     const before = await savedNodes(page);
     for (const type of types) {
       await page.evaluate(editNodeOf, type);
@@ -100,7 +100,6 @@ describe(`the package in the editor of Node-RED ${nodeRedVersion}`, function () 
       assert.deepEqual(await savedNodes(page), before, type);
     }
     assert.deepEqual(errors.map(String), []);
-    await page.close();
   });
 });
 

@@ -3,8 +3,8 @@ import { strict as assert } from 'node:assert';
 import type { Page } from 'playwright-core';
 import { leftOrigin, takeForMember } from '../support/orphaned-shared-queue';
 import { ownPostgres, type OwnDatabase } from '../support/services';
-import { editorSuite } from './editor';
 import { accountFlow, deviceId, openTab, tab } from './sidebar-flows';
+import { editorSuite } from './suite';
 
 const devices = [1, 2, 3].map(deviceId);
 

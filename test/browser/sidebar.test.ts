@@ -6,9 +6,10 @@ import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { picture, type Pages } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { Editor, editorSuite } from './editor';
+import { Editor } from './editor';
 import { looksInPage } from './looks';
 import { accountFlow, deviceId, openTab, postUsers, tab } from './sidebar-flows';
+import { editorSuite } from './suite';
 
 /** Names a segment that is switched off. */
 const builder: FlowNode = {

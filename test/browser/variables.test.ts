@@ -2,7 +2,8 @@
 import { strict as assert } from 'node:assert';
 import type { Locator, Page } from 'playwright-core';
 import { nodeRedVersion, until, type FlowNode } from '../support/node-red';
-import { editorSuite, type Editor } from './editor';
+import type { Editor } from './editor';
+import { editorSuite } from './suite';
 
 const env = {
   IA_ACCOUNT: 'account',
