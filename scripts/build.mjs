@@ -88,7 +88,10 @@ async function editorScript(name, type) {
 
 /** Writes the script of a plugin, fully minified, since no tool reads it as text, with the style of its library. */
 async function writePlugin(name) {
-  const script = scriptElement(await bundled(name, 'uplot', { minify: true, legalComments: 'eof' }));
+  // uPlot makes a number format of the browser's language when it is loaded, which throws if that is no BCP 47 tag:
+  // `en-US@posix` of Chromium with LANG=C. The charts use formats of their own.
+  const define = { navigator: '{"language":"en-US"}' };
+  const script = scriptElement(await bundled(name, 'uplot', { define, minify: true, legalComments: 'eof' }));
   const style = await readFile(path.join(root, 'node_modules/uplot/dist/uPlot.min.css'), 'utf8');
   await copyCatalogues(name);
   await writeFile(

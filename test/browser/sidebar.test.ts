@@ -458,6 +458,14 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
       await other.page.close();
     });
   }
+
+  it('opens in a browser whose language is no BCP 47 tag', async () => {
+    const { page: other } = await Editor.open(browser, nodeRed, { width: 1400, height: 1200 }, 'en-US@posix');
+    assert.equal(await other.evaluate('navigator.language'), 'en-US@posix');
+    await openTab(other);
+    await other.locator('.instant-audience-state').first().waitFor();
+    await other.close();
+  });
 });
 
 /** Counts what comes for the tab from now on. */
