@@ -13,10 +13,11 @@ const smallLimits: readonly Limits[] = [
 ];
 
 /** Users per second that reach the service in the steady state of a saturated engine. */
-async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0): Promise<number> {
+async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0, commitMs = 0): Promise<number> {
   const world = new World({
     seed: 1,
     limits,
+    commitMs,
     networkFloorMs: () => networkFloorMs,
     delayMs: () => rttMs / 2,
   });
@@ -52,6 +53,11 @@ describe('the quota, counted at the service', function () {
   it('is used: the network’s own delay is deducted', async () => {
     const usersPerSecond = await throughput(documentedLimits, 60, 24);
     assert.ok(usersPerSecond >= 0.97 * (1000 / (1 + 0.036)), String(usersPerSecond));
+  });
+
+  it('is used by small requests, although each waits for a commit of 10 ms', async () => {
+    const usersPerSecond = await throughput({ ...documentedLimits, usersPerPost: 10 }, 20, 0, 10);
+    assert.ok(usersPerSecond >= 0.95 * (1000 / 1.035), String(usersPerSecond));
   });
 
   for (const limits of smallLimits.slice(0, 3)) {

@@ -21,9 +21,11 @@ const lingerMs = 20;
 const postsPerFullQuota = 10;
 /**
  * With less than half of the users of a second free, requests are spread over this time of a second. So a path that suddenly gets
- * faster brings at most one of them too early (promise 3). The rest of the second lets a late request catch up.
+ * faster brings at most one of them too early (promise 3).
  */
 const spreadOverMs = 900;
+/** A request may leave so much earlier, to make up for one that a commit made late. */
+const catchUpMs = 20;
 
 interface Free {
   readonly posts: number;
@@ -38,8 +40,8 @@ export class Scheduler {
   private lingerSinceMs: number | null = null;
   private nextAccount = 0;
   private lastPost = 0;
-  private lastPostMs = -Infinity;
-  private lastPostUsers = 0;
+  /** Monotonic ms before which another request would follow the last one too closely. */
+  private spacedToMs = -Infinity;
 
   constructor(
     private limits: Limits,
@@ -60,6 +62,8 @@ export class Scheduler {
     this.request = requestLimitsOf(limits);
     this.rateLimiter.setLimits(limits);
     this.bisection.setLimits(limits);
+    // The last request may have been sent under larger limits.
+    this.spacedToMs = -Infinity;
   }
 
   /** Sends ready users without lingering. */
@@ -202,12 +206,14 @@ export class Scheduler {
     return Math.min(this.request.usersPerPost, Math.max(1, Math.ceil(usersPerSecond / postsPerSecond)));
   }
 
-  /** Monotonic ms until which another request would follow the last one too closely. */
+  /** Monotonic ms until which spacing holds back the next request. */
   private spacedUntilMs(free: Free): number {
-    const { usersPerSecond } = this.limits;
-    if (free.users * 2 > usersPerSecond) return -Infinity;
-    // The last one may have been sent under larger limits.
-    return this.lastPostMs + spreadOverMs * Math.min(1, this.lastPostUsers / usersPerSecond);
+    return free.users * 2 > this.limits.usersPerSecond ? -Infinity : this.spacedToMs;
+  }
+
+  private spaceAfter(users: number, nowMs: number): void {
+    const dueMs = Math.min(nowMs, Math.max(this.spacedToMs, nowMs - catchUpMs));
+    this.spacedToMs = dueMs + (spreadOverMs * users) / this.limits.usersPerSecond;
   }
 
   private spread(): number {
@@ -300,8 +306,7 @@ export class Scheduler {
       user.flight = blocks;
       for (const block of blocks) block.state = 'inFlight';
     }
-    this.lastPostMs = batchBuilder.nowMonoMs;
-    this.lastPostUsers = users.length;
+    this.spaceAfter(users.length, batchBuilder.nowMonoMs);
     return {
       number: ++this.lastPost,
       account,
