@@ -149,7 +149,7 @@ export class PendingMessage implements Span {
     return span;
   }
 
-  /** Of the entry with this number, among the message's entries. */
+  /** Position of the entry with this number in its message. */
   private placeOf(seq: number): number {
     const span = seq <= this.lastSeq ? this : spanOf(this.more!, seq)!;
     return span.place + seq - span.firstSeq;

@@ -168,8 +168,8 @@ export class Turns {
   }
 
   /**
-   * What a lost request had still to go may be in this machine yet: it has as long for it as before the sleep. The timer,
-   * which stood still, is set anew.
+   * A lost request may still be inside this machine: after the sleep it has as much time left as before. The timer stood
+   * still, and is set anew.
    */
   private noticeSleep(): void {
     const forMs = this.wakeUp.sleptMs();

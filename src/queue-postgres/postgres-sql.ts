@@ -137,14 +137,14 @@ function appendSql(schema: string, notify: Notify) {
 
 function leaseSql(schema: string, notify: Notify) {
   const isRenewed = 'holder = $1 AND fencing_token = $4::bigint';
-  // Of a backend of another role only the number is visible.
+  // For the backend of another role only the pid is visible; backend_start is null.
   const isCutOff = `holder_pid IS NOT NULL AND NOT EXISTS (
     SELECT FROM pg_stat_activity WHERE pid = holder_pid AND coalesce(${backendStart} = holder_started, true)
   )`;
   return {
     /**
-     * Parameters: 1 id, 2 name, 3 whether it wants the lease, 4 its fencing token, 5 duration in ms, 6 number of its
-     * backend, which is not its own behind a pooler. The lease also ends with the connection of its holder.
+     * Parameters: 1 id, 2 name, 3 whether it wants the lease, 4 its fencing token, 5 duration in ms, 6 the pid that its
+     * connection reported; behind a pooler no backend has it. The lease also ends with the connection of its holder.
      */
     claim: `
       WITH noted AS (

@@ -55,7 +55,7 @@ export interface Claim {
   readonly holder: Instance | null;
   /** Whether the caller holds the lease, for `leaseMs` from the call on. */
   readonly ours: boolean;
-  /** Until the holder's lease runs out, by the store's clock; meaningless when nobody holds it. */
+  /** Ms until the lease runs out, by the store's clock; only with a holder. */
   readonly leftMs: number;
   /** Last sequence number of the whole queue. */
   readonly lastSeq: number;

@@ -28,11 +28,11 @@ export interface LeaseOptions {
 }
 
 export const defaultLeaseMs = 2_000;
-/** Parts of a lease after which its holder renews it, and others look at it. A database may stall for the rest. */
-const renewedAfter = 3 / 8;
-const lookedAfter = 1 / 4;
-/** The database counts in microseconds. */
-const runsOutMs = 5;
+/** Shares of a lease after which its holder renews it, and others look at it. A database may stall for the rest of it. */
+const renewAfterShare = 3 / 8;
+const lookAfterShare = 1 / 4;
+/** Others look this long after the lease runs out. */
+const afterExpiryMs = 5;
 /** A post that leaves is on its way for a moment before the service acts. */
 const postMarginMs = 250;
 const retryMs = 500;
@@ -119,9 +119,9 @@ export class LeaseKeeper {
       if (this.closed) return;
       this.took(claim, until);
       events.claimed(claim);
-      nextMs = claim.ours ? leaseMs * renewedAfter : leaseMs * lookedAfter;
+      nextMs = leaseMs * (claim.ours ? renewAfterShare : lookAfterShare);
       // A holder that no longer renews loses the lease the moment it runs out.
-      if (!claim.ours && claim.holder !== null) nextMs = Math.min(nextMs, claim.leftMs + runsOutMs);
+      if (!claim.ours && claim.holder !== null) nextMs = Math.min(nextMs, claim.leftMs + afterExpiryMs);
     } catch (error) {
       if (this.closed) return;
       events.unreachable(error);

@@ -176,7 +176,7 @@ export class ValueReader {
   }
 }
 
-/** A block of a row. `rest`: null for what it has no value of. */
+/** A block of a row. A field of `rest` without a value is null. */
 function blockOf(
   { by }: RowPlan,
   segment: unknown,

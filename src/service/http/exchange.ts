@@ -49,7 +49,7 @@ export function exchange(
   return new Promise((resolve) => {
     const handler = new ExchangeHandler(limits, events, resolve);
     try {
-      // Of a text, undici counts the bytes, and the socket encodes it in parts.
+      // A Buffer, because undici counts the bytes of a string, and the socket encodes it in parts.
       const body = request.body === null ? null : Buffer.from(request.body);
       dispatcher.dispatch({ ...request, body, headersTimeout: 0, bodyTimeout: 0 }, handler);
     } catch (error) {

@@ -6,10 +6,7 @@ import { buildConnector } from 'undici';
 const WINDOW_MS = 600_000;
 const BUCKET_MS = 10_000;
 const MIN_CONNECTS = 5;
-/**
- * A path may get up to twice as fast before the deducted part exceeds its new round trip, less the part by which jitter
- * makes even the fastest connect too slow.
- */
+/** The deducted part stays below the round trip even on a path that is twice as fast; 0.1 of it is reserved for jitter. */
 const SHARE = 0.4;
 
 /** The smallest times of ten seconds. Single times are not stored, so memory stays flat. */
