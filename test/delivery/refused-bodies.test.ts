@@ -111,6 +111,17 @@ describe('a refused body', function () {
     assert.ok(others.every(({ atMs, endMs }) => endMs - atMs < 3_000));
   });
 
+  it('does not hold up a good entry that comes after more bad ones than a second has room for', async () => {
+    const limits = { postsPerSecond: 100, usersPerSecond: 20, maxConcurrent: 15 };
+    const world = new World({ seed: 3, limits, poison: new Poison().isBad, delayMs: () => 10 });
+    const bads = Array.from({ length: 600 }, (_, i) => world.submit([bad(i)]));
+    await world.clock.advance(60_000);
+    const last = world.submit([good(1_000)]);
+    await world.clock.advance(120_000);
+    assert.equal(last.end?.kind, 'settled');
+    assert.ok(bads.some((each) => rejections(each).length === 1));
+  });
+
   it('keeps everything when everything is bad, and delivers it once the fault is over', async () => {
     const poison = new Poison();
     const world = new World({ seed: 4, poison: poison.isBad });

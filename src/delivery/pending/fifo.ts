@@ -36,6 +36,17 @@ export class Fifo<T> {
     return item;
   }
 
+  /** Removes and returns the newest item. */
+  pop(): T | undefined {
+    if (this.size === 0) return undefined;
+    const item = this.items.pop();
+    if (this.size === 0) {
+      this.items = [];
+      this.head = 0;
+    }
+    return item;
+  }
+
   /** Puts back the item that `shift` just returned. */
   unshift(item: T): void {
     if (this.head > 0) {

@@ -17,6 +17,12 @@ class LaneQueue extends Fifo<User> implements ReadyQueue {
   dropStale(): void {
     for (let head = this.peek(); head !== undefined && head.queue !== this; head = this.peek()) super.shift();
   }
+
+  override pop(): User | undefined {
+    let user = super.pop();
+    while (user !== undefined && user.queue !== this) user = super.pop();
+    return user;
+  }
 }
 
 /** The two lanes of one account. */
@@ -35,6 +41,10 @@ class AccountQueues {
     if (add.size === 0) return removal.shift() ?? null;
     this.place = (this.place + 1) % placesPerAdd;
     return (this.place === 0 ? add.shift() : removal.shift()) ?? null;
+  }
+
+  pop(): User | null {
+    return this.add.pop() ?? this.removal.pop() ?? null;
   }
 }
 
@@ -64,6 +74,13 @@ export class ReadyUsers {
   /** Removes and returns the next user of an account, or null. */
   shift(account: string): User | null {
     const user = this.byAccount.get(account)?.shift() ?? null;
+    if (user !== null) this.forget(user);
+    return user;
+  }
+
+  /** Removes and returns the user of an account that came last, or null. */
+  pop(account: string): User | null {
+    const user = this.byAccount.get(account)?.pop() ?? null;
     if (user !== null) this.forget(user);
     return user;
   }

@@ -40,6 +40,7 @@ export class Scheduler {
   private lingerSinceMs: number | null = null;
   private nextAccount = 0;
   private lastPost = 0;
+  private triesNewest = false;
   /** Monotonic ms before which another request would follow the last one too closely. */
   private spacedToMs = -Infinity;
 
@@ -187,10 +188,18 @@ export class Scheduler {
       this.nextAccount = (this.nextAccount + 1) % accounts.length;
       const account = accounts[this.nextAccount]!;
       const most = Math.min(free.users, this.request.usersPerPost, this.spread());
-      const batchBuilder = this.fill(account, most, nowMs);
+      const batchBuilder = this.fill(
+        account,
+        most,
+        nowMs,
+        this.circuitBreaker.refusesEverything && this.triesNewest,
+      );
       if (batchBuilder.size === 0) continue;
       this.lingerSinceMs = null;
-      if (this.circuitBreaker.refusesEverything) this.circuitBreaker.tried(nowMs);
+      if (this.circuitBreaker.refusesEverything) {
+        this.circuitBreaker.tried(nowMs);
+        this.triesNewest = !this.triesNewest;
+      }
       return this.makePost(batchBuilder, account, null);
     }
     this.lingerSinceMs = null;
@@ -236,11 +245,12 @@ export class Scheduler {
     return nowMs < this.lingerSinceMs + lingerMs;
   }
 
-  private fill(account: string, most: number, nowMs: number): BatchBuilder {
+  /** `newest`: begins with the users that came last, so that a good one is soon tried behind many bad ones. */
+  private fill(account: string, most: number, nowMs: number, newest: boolean): BatchBuilder {
     const { ready } = this.pendingUsers.readiness;
     const batchBuilder = new BatchBuilder(nowMs, this.request.maxBodyBytes);
     while (batchBuilder.size < most) {
-      const user = ready.shift(account);
+      const user = newest ? ready.pop(account) : ready.shift(account);
       if (user === null) break;
       if (user.flight !== null || user.inBisection) continue;
       this.pendingUsers.merge(user);
