@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { EngineInfo, QueueKind } from '../../src/delivery/registry';
 import { databaseUrlOf } from '../../src/queue-postgres/postgres-url';
 import { identityOf } from '../../nodes/account/connection/database';
@@ -82,5 +83,19 @@ describe('what is kept while the database of a shared queue is away', () => {
     assert.deepEqual(left('memory').sort(), [path.basename(disk), path.basename(kept)].sort());
     const { member, origin: shown } = new OrphanedQueues(userDir, () => []).list()[0]!;
     assert.deepEqual([shown, member], ['https://streaming-data.appnexus.com', '7']);
+  });
+
+  it('is looked at again when its file was locked, since it may only be closing', () => {
+    const file = queueFile(userDir, origin, '8');
+    const writer = new DatabaseSync(file);
+    writer.exec('CREATE TABLE other (id)');
+    writer.exec('BEGIN EXCLUSIVE');
+    const orphaned = new OrphanedQueues(userDir, () => []);
+    const found = (): string | undefined =>
+      orphaned.list().find(({ key }) => key === path.basename(file))?.problem?.trouble;
+    assert.equal(found(), 'locked');
+    writer.exec('COMMIT');
+    writer.close();
+    assert.notEqual(found(), 'locked');
   });
 });

@@ -59,6 +59,8 @@ export class OrphanedQueues {
       .filter((file) => !used.has(file))
       .map((file) => this.look(file))
       .filter(({ waiting, problem }) => waiting > 0 || problem !== null);
+    // A queue that was left a moment ago may still be closing.
+    if (this.seen.some(({ problem }) => problem?.trouble === 'locked')) this.lookAgain();
     return this.seen;
   }
 
