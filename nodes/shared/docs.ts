@@ -38,6 +38,6 @@ export function withSection(sentence: string, section: Section, words?: Words): 
     words === undefined
       ? `See the documentation: ${title}.`
       : words._('@instant-audience/node-red-xandr/xandr-account:see', { section: title });
-  // What the service and the database say may end without a full stop.
+  // A text of the service or the database may end without a full stop.
   return `${sentence.replace(/(?<=[\p{L}\p{N})”"])$/u, '.')} ${see}`;
 }

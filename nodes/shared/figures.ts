@@ -30,11 +30,11 @@ export function figuresOf(
   key = 'language',
 ): Record<string, string> {
   const language = languageOf(words, key);
-  const told = Object.entries(params).map(([name, value]) => [
+  const texts = Object.entries(params).map(([name, value]) => [
     name,
     typeof value === 'number' ? long(value, language) : value,
   ]);
-  return Object.fromEntries(told) as Record<string, string>;
+  return Object.fromEntries(texts) as Record<string, string>;
 }
 
 /** An hour of the service, which counts in UTC: `Jan 5, 2026, 10:00 UTC`. */

@@ -113,11 +113,11 @@ const networkCodes: ReadonlySet<string> = new Set([
 /** A condition in words, which are the out node's. */
 export function statusText({ key, params = {} }: Omit<Condition, 'look'>, words: Pick<Words, '_'>): string {
   const language = languageOf(words);
-  const told = Object.entries(params).map(([name, figure]) => [
+  const texts = Object.entries(params).map(([name, figure]) => [
     name,
     typeof figure === 'number' ? short(figure, language) : shortTime(figure.seconds, words),
   ]);
-  return words._(`status.${key}`, Object.fromEntries(told) as Record<string, string>);
+  return words._(`status.${key}`, Object.fromEntries(texts) as Record<string, string>);
 }
 
 /** `42 s`, `59 min`, `23 h`, `57 d`: six characters at most. */

@@ -42,8 +42,6 @@ export interface SharedQueueOptions {
   /** Where entries wait on this machine while the log cannot be reached. */
   readonly localBuffer: QueueStore;
   readonly instance: Instance;
-  /** How long the lease lasts without renewal. */
-  readonly leaseMs?: number;
 }
 
 /** `store`: a queue of this process alone, whose lease is always held. */

@@ -12,7 +12,7 @@ import { asQueueError, storeEnd } from './respond/not-accepted';
 import type { Post } from './schedule/post';
 import { UnsettledRequests } from './schedule/unsettled-requests';
 import { WakeUp } from './schedule/wake-up';
-import { defaultLeaseMs } from './shared/lease-keeper';
+import { leaseMs } from './shared/lease-keeper';
 import { outcomesOfOthers } from './shared/stored-outcomes';
 
 const storeRetryMs = 1_000;
@@ -55,7 +55,7 @@ export class Turns {
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
     // process that merely sleeps has not even timed out its requests. One that lost only its connection may send a
     // recorded request until its lease would have run out.
-    const untilMs = clock.monoMs() + lateMarginMs + (isShared ? requestTimeoutMs + defaultLeaseMs : 0);
+    const untilMs = clock.monoMs() + lateMarginMs + (isShared ? requestTimeoutMs + leaseMs : 0);
     recoveredRequests.found(opened.recovered, untilMs);
     for (const { userHashes } of opened.recovered) scheduler.rateLimiter.recover(userHashes.length, untilMs);
     lease.opened();

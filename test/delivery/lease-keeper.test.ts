@@ -1,12 +1,11 @@
 // Lease keeper: the lease as one instance holds it, by its own monotonic clock.
 import { strict as assert } from 'node:assert';
-import { LeaseKeeper } from '../../src/delivery/shared/lease-keeper';
+import { LeaseKeeper, leaseMs } from '../../src/delivery/shared/lease-keeper';
 import type { Claim, Instance } from '../../src/queue/shared-log';
 import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 
 const instance: Instance = { id: 'one', name: 'machine one' };
-const leaseMs = 2_000;
 
 describe('the lease of an instance', () => {
   let clock: FakeClock;
@@ -25,7 +24,6 @@ describe('the lease of an instance', () => {
       log,
       instance,
       clock,
-      leaseMs,
       events: {
         claimed: ({ fencingToken: token }: Claim) => told.push(`token ${token}`),
         gained: ({ fencingToken: token }) => told.push(`gained ${token}`),

@@ -15,7 +15,6 @@ describe('a released lease', () => {
       log,
       instance: { id: 'one', name: 'machine one' },
       clock,
-      leaseMs: 3_000,
       events: {
         claimed: () => undefined,
         gained: ({ fencingToken: token }) => told.push(`gained ${token}`),

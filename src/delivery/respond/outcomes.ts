@@ -308,7 +308,7 @@ export class Outcomes {
     if (blocks.length > 1) {
       user.blockLimit = Math.ceil(blocks.length / 2);
       this.parts.scheduler.bisection.push({ users: [user], probe: false });
-    } else if (this.parts.circuitBreaker.acceptedSentMs >= only.refusedAtMs!) {
+    } else if (this.parts.circuitBreaker.acceptedSentMs >= (only.refusedAtMs ?? Infinity)) {
       user.blockLimit = 1;
       user.failures = 0;
       this.parts.pendingUsers.reject(only, outcome.code, outcome.message);

@@ -20,11 +20,11 @@ const lingerMs = 20;
  */
 const postsPerFullQuota = 10;
 /**
- * With less than half of the users of a second free, requests are spread over this time of a second. So a path that suddenly gets
- * faster brings at most one of them too early (promise 3).
+ * With less than half of the users of a second free, requests are spread over this time. So a path that suddenly gets faster brings
+ * at most one of them too early (promise 3).
  */
 const spreadOverMs = 900;
-/** A request may leave so much earlier, to make up for one that a commit made late. */
+/** A request may leave this much before it is due, when a commit delayed the one before. */
 const catchUpMs = 20;
 
 interface Free {
@@ -40,9 +40,10 @@ export class Scheduler {
   private lingerSinceMs: number | null = null;
   private nextAccount = 0;
   private lastPost = 0;
+  /** Whether the next try, while everything is refused, takes the newest user: a good one may be behind many bad ones. */
   private triesNewest = false;
-  /** Monotonic ms before which another request would follow the last one too closely. */
-  private spacedToMs = -Infinity;
+  /** Monotonic ms at which the next request is due, with the spacing of `spreadOverMs`. */
+  private dueMs = -Infinity;
 
   constructor(
     private limits: Limits,
@@ -64,7 +65,7 @@ export class Scheduler {
     this.rateLimiter.setLimits(limits);
     this.bisection.setLimits(limits);
     // The last request may have been sent under larger limits.
-    this.spacedToMs = -Infinity;
+    this.dueMs = -Infinity;
   }
 
   /** Sends ready users without lingering. */
@@ -188,12 +189,7 @@ export class Scheduler {
       this.nextAccount = (this.nextAccount + 1) % accounts.length;
       const account = accounts[this.nextAccount]!;
       const most = Math.min(free.users, this.request.usersPerPost, this.spread());
-      const batchBuilder = this.fill(
-        account,
-        most,
-        nowMs,
-        this.circuitBreaker.refusesEverything && this.triesNewest,
-      );
+      const batchBuilder = this.fill(account, most, nowMs);
       if (batchBuilder.size === 0) continue;
       this.lingerSinceMs = null;
       if (this.circuitBreaker.refusesEverything) {
@@ -217,12 +213,13 @@ export class Scheduler {
 
   /** Monotonic ms until which spacing holds back the next request. */
   private spacedUntilMs(free: Free): number {
-    return free.users * 2 > this.limits.usersPerSecond ? -Infinity : this.spacedToMs;
+    return free.users * 2 > this.limits.usersPerSecond ? -Infinity : this.dueMs;
   }
 
-  private spaceAfter(users: number, nowMs: number): void {
-    const dueMs = Math.min(nowMs, Math.max(this.spacedToMs, nowMs - catchUpMs));
-    this.spacedToMs = dueMs + (spreadOverMs * users) / this.limits.usersPerSecond;
+  /** A request with so many users leaves now: when the next one is due. */
+  private space(users: number, nowMs: number): void {
+    const fromMs = Math.min(nowMs, Math.max(this.dueMs, nowMs - catchUpMs));
+    this.dueMs = fromMs + (spreadOverMs * users) / this.limits.usersPerSecond;
   }
 
   private spread(): number {
@@ -245,9 +242,9 @@ export class Scheduler {
     return nowMs < this.lingerSinceMs + lingerMs;
   }
 
-  /** `newest`: begins with the users that came last, so that a good one is soon tried behind many bad ones. */
-  private fill(account: string, most: number, nowMs: number, newest: boolean): BatchBuilder {
+  private fill(account: string, most: number, nowMs: number): BatchBuilder {
     const { ready } = this.pendingUsers.readiness;
+    const newest = this.circuitBreaker.refusesEverything && this.triesNewest;
     const batchBuilder = new BatchBuilder(nowMs, this.request.maxBodyBytes);
     while (batchBuilder.size < most) {
       const user = newest ? ready.pop(account) : ready.shift(account);
@@ -316,7 +313,7 @@ export class Scheduler {
       user.flight = blocks;
       for (const block of blocks) block.state = 'inFlight';
     }
-    this.spaceAfter(users.length, batchBuilder.nowMonoMs);
+    this.space(users.length, batchBuilder.nowMonoMs);
     return {
       number: ++this.lastPost,
       account,

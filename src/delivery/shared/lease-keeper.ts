@@ -23,11 +23,11 @@ export interface LeaseOptions {
   readonly log: SharedLog;
   readonly instance: Instance;
   readonly clock: Clock;
-  readonly leaseMs: number;
   readonly events: LeaseEvents;
 }
 
-export const defaultLeaseMs = 2_000;
+/** How long the lease lasts without renewal. */
+export const leaseMs = 2_000;
 /** Shares of a lease after which its holder renews it, and others look at it. A database may stall for the rest of it. */
 const renewAfterShare = 3 / 8;
 const lookAfterShare = 1 / 4;
@@ -106,7 +106,7 @@ export class LeaseKeeper {
   }
 
   private async claimOnce(): Promise<void> {
-    const { log, instance, clock, leaseMs, events } = this.options;
+    const { log, instance, clock, events } = this.options;
     const until = { monoMs: clock.monoMs() + leaseMs, wallMs: clock.wallMs() + leaseMs };
     let nextMs = retryMs;
     try {

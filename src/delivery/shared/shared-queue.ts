@@ -16,7 +16,7 @@ import type { Deleted } from '../respond/deletions';
 import { asQueueError } from '../respond/not-accepted';
 import type { Counters } from '../respond/reports';
 import { Sender } from '../sender';
-import { defaultLeaseMs, LeaseKeeper } from './lease-keeper';
+import { LeaseKeeper } from './lease-keeper';
 import { LocalBuffer } from './local-buffer';
 import { OutcomeReader } from './outcome-reader';
 import { SharedDeletions } from './shared-deletions';
@@ -53,7 +53,7 @@ export class SharedQueue {
     private readonly common: Common,
     private readonly options: SharedQueueOptions,
   ) {
-    const { log, instance, leaseMs = defaultLeaseMs, localBuffer } = options;
+    const { log, instance, localBuffer } = options;
     const { clock } = common.settings;
     this.othersSent = new SentCountStore(log.meta, clock);
     this.producer = new SharedProducer({
@@ -83,7 +83,6 @@ export class SharedQueue {
       log,
       instance,
       clock,
-      leaseMs,
       events: {
         claimed: (claim) => this.claimed(claim),
         gained: (gained) => this.takeOver(gained),
