@@ -101,6 +101,27 @@ describe('instances of a shared queue', () => {
     assert.deepEqual(await flow.violations(), []);
   });
 
+  it('take over at once from a sender that lost its connection, and resend its users when its requests can no longer run', async () => {
+    const flow = new Instances();
+    await flow.advance(2_000);
+    const { sender, history } = flow;
+    flow.add(sender, 1);
+    await flow.advance(1_000);
+    flow.service.state = 'silent';
+    flow.add(sender, 2);
+    await flow.advance(200);
+    assert.equal(history.requests.length, 2);
+    const cutMs = history.requests[1]!.sentMs;
+    flow.cut(sender);
+    flow.service.state = 'well';
+    await flow.advance(60_000);
+    const [first, second] = history.requests.filter(({ instance }) => instance !== sender);
+    assert.ok(first!.sentMs - cutMs < 2_500, `the first post ${first!.sentMs - cutMs} ms after the cut`);
+    // The old sender may send for 2 s, the request may take 10 s and run for 20 s more.
+    const againMs = second!.sentMs - cutMs;
+    assert.ok(againMs >= 32_000 && againMs < 34_000, `sent again after ${againMs} ms`);
+  });
+
   it('close what they had of the queue when another sends', async () => {
     const flow = new Instances();
     await flow.advance(2_000);
