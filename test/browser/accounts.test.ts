@@ -129,9 +129,11 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
       await editor.deploy();
     };
     await changeTo(wrong);
-    await postUsers(nodeRed!, 'long', 7, 1);
-    await changeTo(sandbox!.url);
     const status = editor.nodeOnCanvas('out-long').locator('.red-ui-flow-node-status-label');
+    await postUsers(nodeRed!, 'long', 7, 1);
+    // The form asks once for queued entries, so the entry must be in the queue.
+    await status.filter({ hasText: /^wrong URL/ }).waitFor();
+    await changeTo(sandbox!.url);
     await status.filter({ hasText: /^1 in old queue$/ }).waitFor();
     await openTab(page);
     const part = page
