@@ -64,7 +64,10 @@ export async function firstFlowPictures(nodeRed, browser, images) {
     .click();
   await message.getByText('"accepted"').waitFor();
   await page.evaluate("RED.view.select('none')");
-  shot.push(await shoot(page, file('canvas'), nodes, 16));
+  await page.addStyleTag({ content: '#red-ui-notifications { display: none }' });
+  // Forms and selections scroll the canvas.
+  await page.evaluate("$('#red-ui-workspace-chart').scrollLeft(0).scrollTop(0)");
+  shot.push(await shoot(page, file('canvas'), nodes, 32));
   shot.push(await shoot(page, file('accepted'), [message]));
   await page.close();
   return shot;
