@@ -8,7 +8,7 @@ type Labels = Readonly<Record<string, string>>;
 /** Of one queue: a figure; several, by the value of one more label; or none. */
 type Figures = number | Readonly<Record<string, number>> | null;
 
-/** One metric of the text format; names and units are listed in docs/operations.md and stay. */
+/** One metric of the text format; names and units are listed in docs/internals/metrics.md and stay. */
 interface Metric {
   readonly type: 'counter' | 'gauge';
   readonly name: string;

@@ -1,4 +1,5 @@
-// docs/several-machines.md against a real PostgreSQL: its statements give the rights that a shared queue needs.
+// docs/several-machines.md and docs/internals/queues.md against a real PostgreSQL: their statements give the rights that a
+// shared queue needs.
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,18 +9,23 @@ import { schemaOf } from '../../src/queue-postgres/postgres-schema';
 import { cleanUps } from '../support/clean-up';
 import { concurrentPostgres, postgresAt } from '../support/services';
 
-const page = readFileSync(path.join(__dirname, '..', '..', 'docs', 'several-machines.md'), 'utf8');
+const docs = path.join(__dirname, '..', '..', 'docs');
+const setUp = readFileSync(path.join(docs, 'several-machines.md'), 'utf8');
+const rights = readFileSync(path.join(docs, 'internals', 'queues.md'), 'utf8');
 const queue = { origin: 'https://streaming-data.appnexus.com', member: '1661' };
 const schema = schemaOf(queue);
 /** In place of the page's name, which may be taken on this server, as may that of another run of this test. */
 const name = `audience_of_the_docs_${process.pid}`;
 
-describe('docs/several-machines.md', function () {
+describe('docs/several-machines.md and docs/internals/queues.md', function () {
   this.timeout(20_000);
   const ends = cleanUps();
-  const blocks = [...page.matchAll(/```sql\n([^`]+)```/g)].map(([, sql]) =>
-    sql!.replaceAll(/\b(ROLE|DATABASE|TO|FROM|AUTHORIZATION) audience\b/g, `$1 ${name}`),
-  );
+  const blocksOf = (page: string): string[] =>
+    [...page.matchAll(/```sql\n([^`]+)```/g)].map(([, sql]) =>
+      sql!.replaceAll(/\b(ROLE|DATABASE|TO|FROM|AUTHORIZATION) audience\b/g, `$1 ${name}`),
+    );
+  const [create, look, drop] = blocksOf(setUp);
+  const [revoke, createSchema, grant] = blocksOf(rights);
   let administrator: string;
   let owner: string;
   let user: string;
@@ -92,8 +98,8 @@ describe('docs/several-machines.md', function () {
   }
 
   it('names the schema as it will be, in statements that are complete', () => {
-    assert.equal(blocks.length, 6);
-    for (const used of page.matchAll(/instant_audience_\w+/g))
+    for (const page of [setUp, rights]) assert.equal(blocksOf(page).length, 3);
+    for (const used of `${setUp}${rights}`.matchAll(/instant_audience_\w+/g))
       assert.ok(
         [
           schema,
@@ -107,16 +113,16 @@ describe('docs/several-machines.md', function () {
   });
 
   it('gives a role what it needs, and may take away the right to create once the tables are there', async () => {
-    await administrate(blocks[0]!);
+    await administrate(create!);
     await works(user);
-    await administrate(blocks[1]!);
+    await administrate(revoke!);
     await works(user);
   });
 
   it('says what lets a role work that may not create a schema', async () => {
     await inDatabase(`DROP SCHEMA ${schema} CASCADE`);
     await assert.rejects(works(user), (error) => error instanceof QueueError && error.code === 'readonly');
-    await inDatabase(blocks[2]!);
+    await inDatabase(createSchema!);
     await works(user);
   });
 
@@ -126,15 +132,15 @@ describe('docs/several-machines.md', function () {
     await administrate(`GRANT CONNECT, CREATE ON DATABASE ${name} TO ${name}_owner`);
     await works(owner);
     await assert.rejects(works(user), QueueError);
-    await inDatabase(blocks[3]!);
+    await inDatabase(grant!);
     await works(user);
   });
 
   it('says how to look at a queue, and how to remove it', async () => {
-    const [seen] = (await inDatabase(blocks[4]!)) as Record<string, unknown>[];
+    const [seen] = (await inDatabase(look!)) as Record<string, unknown>[];
     assert.deepEqual(Object.keys(seen!), ['waiting', 'holder_name', 'fencing_token', 'held']);
     assert.equal(seen!.held, false);
-    await inDatabase(blocks[5]!);
+    await inDatabase(drop!);
     assert.deepEqual(await inDatabase(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`), []);
   });
 

@@ -30,7 +30,7 @@ interface Dashboard {
 
 describe('the metrics', () => {
   it('are all documented with their kind, and no other is', () => {
-    const rows = readFileSync(path.join(docs, 'operations.md'), 'utf8').matchAll(
+    const rows = readFileSync(path.join(docs, 'internals', 'metrics.md'), 'utf8').matchAll(
       /^\| `(instant_audience_\w+)` +\| (\w+) +\| (\S.*?) +\|/gm,
     );
     assert.deepEqual(

@@ -77,15 +77,15 @@ describe('the admin routes', function () {
     return nodeRed.fetch(addressOf(route), { method, headers, ...(method === 'POST' && { body }) });
   };
 
-  it('are all that the code has, each with its permission in docs/security.md', async () => {
+  it('are all that the code has, each with its permission in docs/internals/security.md', async () => {
     nodeRed = await start({});
     assert.deepEqual(routesInCode(), Object.keys(rules).sort());
-    const page = readFileSync(path.join(root, 'docs', 'security.md'), 'utf8');
+    const page = readFileSync(path.join(root, 'docs', 'internals', 'security.md'), 'utf8');
     const rows = [...page.matchAll(/^\| `(GET|POST) \/instant-audience\/(\S+?)` +\|.*\| +(.*?) +\|$/gm)];
     assert.ok(rows.length >= Object.keys(rules).length - actions.length);
     for (const [route, { needs }] of Object.entries(rules)) {
       const row = rows.find(([, method, where]) => matches(`${method} ${where}`, route));
-      assert.ok(row !== undefined, `${route} is not in docs/security.md`);
+      assert.ok(row !== undefined, `${route} is not in docs/internals/security.md`);
       assert.deepEqual(
         [...row[3]!.matchAll(/`([\w.-]+)`/g)].map((match) => match[1]),
         needs,
