@@ -296,8 +296,7 @@ function requestOf(
       // In English; the text quotes the service, databases, other instances and entries.
       const line = printable(text, 4_000);
       if (level === 'info') node.log(line);
-      else if (level === 'warn') node.warn(line);
-      else node.error(withSection(line, 'status'));
+      else node[level](withSection(line, 'status'));
     },
   };
 }

@@ -6,6 +6,7 @@ import type { MemberQueue } from '../../src/delivery/index';
 import { type CheckedEntry, printable, maxTextChars } from '../../src/entry/index';
 import { isWarning, type SegmentFinding, type SegmentWarning } from '../../src/usage/index';
 import type { AccountNode } from '../account/account-api';
+import { withSection } from '../shared/docs';
 import { pathOf } from '../shared/flow-graph';
 import { statusText } from '../shared/queue-state';
 import type { Words } from '../shared/words';
@@ -46,7 +47,7 @@ export class SegmentWarnings {
       },
       noLogin: RED._('segment.noLogin'),
       failed: (reason) => {
-        if (reason !== null) node.warn(RED._('segment.failed', { reason }));
+        if (reason !== null) node.warn(withSection(RED._('segment.failed', { reason }), 'segments', RED));
         this.changed();
       },
     });
@@ -77,7 +78,7 @@ export class SegmentWarnings {
     if (this.told.size >= mostTold) this.told.clear();
     this.told.add(name);
     const sentence = segmentSentence(this.RED, finding, holds);
-    if (isWarning(finding)) this.node.warn(sentence);
+    if (isWarning(finding)) this.node.warn(withSection(sentence, 'segments', this.RED));
     else this.node.log(sentence);
   }
 }

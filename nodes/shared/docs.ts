@@ -10,6 +10,10 @@ const sections = {
     href: 'resources/@instant-audience/node-red-xandr/docs/troubleshooting.html#status',
     title: 'Troubleshooting, Status',
   },
+  segments: {
+    href: 'resources/@instant-audience/node-red-xandr/docs/troubleshooting.html#segments',
+    title: 'Troubleshooting, Segments',
+  },
   caps: {
     href: 'resources/@instant-audience/node-red-xandr/docs/operations.html#the-queue-and-its-caps',
     title: 'Monitor and operate, The queue and its caps',

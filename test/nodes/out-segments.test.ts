@@ -56,7 +56,7 @@ describe('the segments before an out node', () => {
     await until(() => flow.status === 'segment inactive', 'the status');
     assert.equal(flow.shown.at(-1)!.fill, 'yellow');
     assert.deepEqual(warnings(), [
-      'Segment 10999 is inactive, so entries for it have no effect. Activate it at the service, or remove it from the flow.',
+      'Segment 10999 is inactive, so entries for it have no effect. Activate it at the service, or remove it from the flow. See the documentation: Troubleshooting, Segments.',
     ]);
     assert.deepEqual(
       segmentWatches

@@ -247,7 +247,7 @@ describe('the runtime of the tab Audience', () => {
     );
     assert.deepEqual(
       linesOf('warn').filter((text) => text.includes('Correct the URL')),
-      [told],
+      [`${told} See the documentation: Troubleshooting, Status.`],
     );
   });
 
