@@ -175,6 +175,7 @@ const code = 'the values of msg.control, which are not translated';
 /** By language, node and key; each says less than the English does, and why it may. */
 export const exceptions: Readonly<Record<string, string>> = {
   'de instant-audience-out status.leftBehind': short,
+  'de instant-audience-out status.standbyAlone': short,
   'de instant-audience-out status.outbox_readonly': short,
   'de instant-audience-out status.outbox_locked': short,
   'de instant-audience-out status.outbox_newer_version': short,
