@@ -52,31 +52,31 @@ const counter = (name: string, help: string, of: Metric['of'], label = ''): Metr
 });
 
 const metrics: readonly Metric[] = [
-  gauge('queue_entries', 'Entries that wait.', ({ waiting }) => waiting),
-  gauge('oldest_entry_age_seconds', 'Age of the oldest entry that waits.', ({ oldestMs }) => oldestMs / 1000),
+  gauge('queue_entries', 'Pending entries.', ({ waiting }) => waiting),
+  gauge('oldest_entry_age_seconds', 'Age of the oldest pending entry.', ({ oldestMs }) => oldestMs / 1000),
   gauge(
     'warn_after_seconds',
     'Age from which the oldest entry counts as late.',
     ({ warnAfterMs }) => warnAfterMs / 1000,
   ),
   gauge('late', '1 while the oldest entry is late, else 0.', ({ late }) => Number(late)),
-  gauge('posts_in_flight', 'Posts that are not answered yet.', ({ postsInFlight }) => postsInFlight),
-  gauge('users_per_second', 'Users accepted in the last whole second.', (queue) => queue.usersPerSecond),
+  gauge('posts_in_flight', 'Posts that wait for a response.', ({ postsInFlight }) => postsInFlight),
+  gauge('users_per_second', 'Users delivered in the last whole second.', (queue) => queue.usersPerSecond),
   gauge('users_per_second_limit', 'Users that may be sent in a second.', ({ usersLimit }) => usersLimit),
   gauge(
     'state',
-    '1 for the state that the queue is in, else 0.',
+    '1 for the present state of the queue, else 0.',
     ({ state: { kind } }) => Object.fromEntries(states.map((state) => [state, Number(kind === state)])),
     'state',
   ),
-  counter('entries_taken', 'Entries taken, with those found waiting at the start.', ({ taken }) => taken),
+  counter('entries_taken', 'Entries accepted into the queue, with those pending at the start.', ({ taken }) => taken),
   counter(
     'entries_ended',
-    'Entries that have ended, by how they did.',
+    'Entries that have ended, by outcome.',
     ({ accepted, superseded, expired, rejected }) => ({ accepted, superseded, expired, rejected }),
     'end',
   ),
-  counter('entries_invalid', 'Entries refused before they were taken.', ({ invalid }) => invalid),
+  counter('entries_invalid', 'Invalid entries, which were not queued.', ({ invalid }) => invalid),
   counter(
     'entries_rejected',
     'Entries rejected or invalid, by code.',
@@ -98,7 +98,7 @@ const ofShared: readonly Metric[] = [
   gauge('instances', 'Instances that share the queue.', ({ shared }) => shared?.instances.length ?? null),
   gauge(
     'kept_entries',
-    'Entries in the buffer of this instance until the database can be reached.',
+    'Entries stored on this machine until the database is reachable.',
     ({ shared }) => shared?.kept ?? null,
   ),
 ];
