@@ -69,7 +69,11 @@ const metrics: readonly Metric[] = [
     ({ state: { kind } }) => Object.fromEntries(states.map((state) => [state, Number(kind === state)])),
     'state',
   ),
-  counter('entries_taken', 'Entries accepted into the queue, with those pending at the start.', ({ taken }) => taken),
+  counter(
+    'entries_taken',
+    'Entries accepted into the queue, with those pending at the start.',
+    ({ taken }) => taken,
+  ),
   counter(
     'entries_ended',
     'Entries that have ended, by outcome.',
