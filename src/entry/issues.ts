@@ -24,7 +24,7 @@ export const entrySentences = {
   text_empty: '__path__ is an empty string; give it a value or leave it out',
   text_white_space: '__path__ __got__ starts or ends with whitespace, which would be sent, too; remove it',
   text_broken:
-    '__path__ __got__ contains half of a character (a lone surrogate) and cannot be sent; it was probably cut or decoded wrongly',
+    '__path__ __got__ contains a damaged character (a lone surrogate) and cannot be sent; it was probably cut or decoded wrongly',
   text_too_long: '__path__ has __got__ characters; at most __max__ are allowed',
   user_id_missing: 'user_id is missing or empty; pass the user’s ID as a string',
   user_id_type: 'user_id is __got__; pass the user’s ID as a string',

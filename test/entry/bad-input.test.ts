@@ -80,7 +80,7 @@ const cases: (readonly [string, unknown, string, RegExp])[] = [
     'text_white_space',
     /user_id " 7\\n" starts or ends/,
   ],
-  ['a lone surrogate in a user_id', withUser({ user_id: 'a\ud83d' }), 'text_broken', /half of a character/],
+  ['a lone surrogate in a user_id', withUser({ user_id: 'a\ud83d' }), 'text_broken', /damaged character/],
   ['sha1mac', withUser({ user_id: 'a'.repeat(40), domain: 'sha1mac' }), 'domain_retired', /retired/],
   [
     'sha1mac as custom domain',
