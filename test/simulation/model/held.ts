@@ -31,17 +31,17 @@ function leavesEarly({ history, plan }: Played): string[] {
   });
 }
 
-/** A node that asks again replaces its earlier request; requests to a queue in memory end with its process. */
+/**
+ * A node that asks again replaces its earlier request. Requests end with their process if its queue is in memory, or if they
+ * were made at the moment of its death: the disk, which takes no time in these plans, may not have them yet.
+ */
 function endedHolds(holds: readonly HoldRecord[], plan: Plan): HoldRecord[] {
-  const [crash] = plan.actions.filter(({ kind }) => kind === 'crash');
-  const diesMs = plan.setup.members[0]!.queue === 'memory' ? (crash?.atMs ?? Infinity) : Infinity;
+  const diesMs = plan.actions.find(({ kind }) => kind === 'crash')?.atMs ?? Infinity;
+  const inMemory = plan.setup.members[0]!.queue === 'memory';
   return holds.map((hold, at) => {
     const next = holds.slice(at + 1).find(({ node }) => node === hold.node);
-    const untilMs = Math.min(
-      hold.untilMs,
-      next?.fromMs ?? Infinity,
-      hold.fromMs < diesMs ? diesMs : Infinity,
-    );
+    const diesWithIt = hold.fromMs === diesMs || (inMemory && hold.fromMs < diesMs);
+    const untilMs = Math.min(hold.untilMs, next?.fromMs ?? Infinity, diesWithIt ? diesMs : Infinity);
     return { ...hold, untilMs };
   });
 }
