@@ -16,7 +16,14 @@ import { CircuitBreaker } from './schedule/circuit-breaker';
 import { RecoveredRequests } from './schedule/recovered-requests';
 import { RequestsInFlight } from './schedule/requests-in-flight';
 import { Scheduler } from './schedule/scheduler';
+import { leaseMs } from './shared/lease-keeper';
 import type { QueueError, QueueStore } from '../queue/store';
+
+/**
+ * When a process gives up on a request. One that merely sleeps when another takes over has not even timed out its requests,
+ * and one that lost only its connection may send a recorded request until its lease would have run out.
+ */
+const requestTimeoutMs = 10_000;
 
 /** What the parts ask of the turns. */
 export interface TurnHooks {
@@ -45,7 +52,9 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
   );
   const circuitBreaker = new CircuitBreaker(random, settings.askedWait);
   const warmUps = new WarmUps(clock);
-  const recoveredRequests = new RecoveredRequests();
+  const isShared = lease.instance !== undefined;
+  const recoveredMs = lateMarginMs + (isShared ? requestTimeoutMs + leaseMs : 0);
+  const recoveredRequests = new RecoveredRequests(clock, recoveredMs, isShared);
   const pendingUsers = new PendingUsers(commitBuffer, readAhead, reports, logins, recoveredRequests, warmUps);
   const scheduler = new Scheduler(limits, lateMarginMs, clock, pendingUsers, logins, circuitBreaker);
   const sent = new SentCountStore(store, clock);
@@ -119,7 +128,6 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
   return {
     store,
     clock,
-    lateMarginMs,
     lease,
     log,
     logins,

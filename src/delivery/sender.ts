@@ -90,8 +90,9 @@ export class Sender {
   }
 
   private async open(): Promise<Opened> {
-    const { store, deleter, warmUps } = this.parts;
+    const { store, deleter, recoveredRequests, warmUps } = this.parts;
     const opened = await store.open();
+    recoveredRequests.found(opened.recovered);
     try {
       await deleter.resume(opened.lastSeq);
       await warmUps.load(store);

@@ -12,12 +12,9 @@ import { asQueueError, storeEnd } from './respond/not-accepted';
 import type { Post } from './schedule/post';
 import { UnsettledRequests } from './schedule/unsettled-requests';
 import { WakeUp } from './schedule/wake-up';
-import { leaseMs } from './shared/lease-keeper';
 import { outcomesOfOthers } from './shared/stored-outcomes';
 
 const storeRetryMs = 1_000;
-/** When a process gives up on a request. */
-const requestTimeoutMs = 10_000;
 
 export class Turns {
   opened = false;
@@ -46,18 +43,13 @@ export class Turns {
 
   /** The store is open, and holds this. */
   found(opened: Opened): void {
-    const { clock, lateMarginMs, lease, loader, readAhead, recoveredRequests, scheduler } = this.parts;
+    const { commitBuffer, lease, loader, readAhead, recoveredRequests, scheduler } = this.parts;
     this.trouble = null;
     this.opened = true;
-    const isShared = lease.instance !== undefined;
-    loader.opened(opened, !isShared);
+    loader.opened(opened, lease.instance === undefined);
     readAhead.opened(opened);
-    // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
-    // process that merely sleeps has not even timed out its requests. One that lost only its connection may send a
-    // recorded request until its lease would have run out.
-    const untilMs = clock.monoMs() + lateMarginMs + (isShared ? requestTimeoutMs + leaseMs : 0);
-    recoveredRequests.found(opened.recovered, untilMs);
-    for (const { userHashes } of opened.recovered) scheduler.rateLimiter.recover(userHashes.length, untilMs);
+    for (const { users, untilMs } of recoveredRequests.quota()) scheduler.rateLimiter.recover(users, untilMs);
+    recoveredRequests.note(commitBuffer);
     lease.opened();
     this.ask();
   }
@@ -290,7 +282,7 @@ export class Turns {
   private nextWakeMs(): number {
     if (!this.opened || this.closed || this.phase !== 'idle') return Infinity;
     const { pendingUsers, recoveredRequests, outcomes } = this.parts;
-    const atMs = Math.min(pendingUsers.nextLateMs(), recoveredRequests.untilMs, outcomes.ambiguousUntilMs);
+    const atMs = Math.min(pendingUsers.nextLateMs(), recoveredRequests.nextEndMs, outcomes.ambiguousUntilMs);
     if (this.trouble !== null) return Math.min(atMs, this.retryAtMs);
     if (!this.mayDepart) return atMs;
     const departAtMs = this.parts.scheduler.nextAtMs(this.parts.clock.monoMs());
@@ -313,7 +305,6 @@ export class Turns {
     }
     this.parts.pendingUsers.takeDue(nowMs);
     this.parts.outcomes.endAmbiguous(nowMs);
-    if (nowMs >= this.parts.recoveredRequests.untilMs)
-      this.parts.recoveredRequests.end(this.parts.commitBuffer);
+    this.parts.recoveredRequests.end(nowMs, this.parts.commitBuffer);
   }
 }

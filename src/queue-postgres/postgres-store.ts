@@ -221,7 +221,7 @@ export class PostgresStore implements QueueStore {
           users: `{${userHashes.join(',')}}`,
           untilMs: unknown.get(post) ?? null,
         })),
-      unknown: [...unknown].filter(([post]) => !beginning.has(post)),
+      unknown: [...unknown].filter(([post]) => !beginning.has(post) && !settle.has(post)),
       settle: [...settle].filter((post) => !beginning.has(post)),
       outcomes: outcomesOf(commit.outcomes ?? []),
     };

@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { poisoned } from '../simulation/world/make-plan';
 import type { MessageRecord } from '../simulation/world/history';
 import { Instances } from './support/instances';
+import { documentedLimits } from './support/world';
 
 describe('a shared queue that is full of what the service refuses', () => {
   const bad = (flow: Instances, id: number) => flow.add(0, poisoned, { id });
@@ -120,6 +121,34 @@ describe('instances of a shared queue', () => {
     // The old sender may send for 2 s, the request may take 10 s and run for 20 s more.
     const againMs = second!.sentMs - cutMs;
     assert.ok(againMs >= 32_000 && againMs < 34_000, `sent again after ${againMs} ms`);
+  });
+
+  it('count the requests in flight at a takeover only until these can no longer run, however often another takes over', async () => {
+    const flow = new Instances();
+    await flow.advance(2_000);
+    const { sender, history } = flow;
+    flow.add(sender, 100);
+    await flow.advance(1_000);
+    flow.service.state = 'silent';
+    for (let user = 0; user < documentedLimits.maxConcurrent; user += 1) {
+      flow.add(sender, user);
+      await flow.advance(50);
+    }
+    const before = history.requests.length;
+    assert.equal(before, 1 + documentedLimits.maxConcurrent);
+    flow.service.state = 'well';
+    const crash = (): void => flow.act({ kind: 'crash', instance: flow.sender, downMs: 1_000 });
+    crash();
+    const crashedMs = history.deaths[0]!.atMs;
+    for (let takeovers = 0; takeovers < 5; takeovers += 1) {
+      await flow.advance(9_000);
+      if (takeovers < 4) crash();
+    }
+    const next = history.requests[before];
+    // 2.3 s until another takes over, 32 s in which the requests may run, and a second.
+    const afterMs = next!.sentMs - crashedMs;
+    assert.ok(afterMs >= 32_000 && afterMs < 38_000, `the next request after ${afterMs} ms`);
+    assert.deepEqual(await flow.violations(), []);
   });
 
   it('close what they had of the queue when another sends', async () => {

@@ -203,6 +203,28 @@ function contract(fresh: () => SharedQueue): void {
     ]);
   });
 
+  it('keeps the time that a holder gives to a record of the one before, and settles it even if the commit also names a time', async () => {
+    const { store } = await rowsOf(first);
+    await store.commit({
+      begin: [
+        { post: 1, userHashes: [1] },
+        { post: 2, userHashes: [2] },
+      ],
+    });
+    await store.close();
+    await store.open();
+    const untilWallMs = Date.now() + 30_000;
+    await store.commit({
+      unknown: [
+        { post: -1, untilWallMs },
+        { post: -2, untilWallMs },
+      ],
+      settle: [-2],
+    });
+    await store.close();
+    assert.deepEqual((await store.open()).recovered, [{ post: -1, userHashes: [1], untilWallMs }]);
+  });
+
   it('accepts new rows only by append, and refuses a second record of a request in flight', async () => {
     const { store } = await rowsOf(first);
     const append = [{ ...sharedRow(1), seq: 1, eventMonoMs: 0 }];

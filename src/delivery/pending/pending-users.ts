@@ -19,10 +19,9 @@ import { Readiness } from './readiness';
 import { User } from './user';
 import type { WarmUps } from './warm-ups';
 
-/** Recovered in-flight requests, which may run until `untilMs` (monotonic): the hashes of their users. */
+/** Until when a recovered in-flight request of a user may run, in monotonic ms by the hash of its key. */
 export interface RecoveredRequests {
-  readonly users: ReadonlySet<number>;
-  readonly untilMs: number;
+  readonly untilByUser: ReadonlyMap<number, number>;
 }
 
 export class PendingUsers {
@@ -87,8 +86,8 @@ export class PendingUsers {
     if (found !== undefined) return found;
     const user = new User(key, hash);
     this.users.set(key, user);
-    const { users, untilMs } = this.recoveredRequests;
-    if (users.has(hash)) {
+    const untilMs = this.recoveredRequests.untilByUser.get(hash);
+    if (untilMs !== undefined) {
       user.ambiguousRequests().addUnknown(untilMs);
       this.late.push(untilMs, user);
     }

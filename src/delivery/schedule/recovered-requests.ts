@@ -1,31 +1,84 @@
 // Recovered in-flight requests of an earlier process. They may still run, so the newest state of their users is
-// sent again (promise 2).
+// sent again (promise 2), and they use the quota (promise 3).
 
-import type { CommitBuffer } from '../commit-buffer';
+import type { Clock } from '../../clock';
 import type { RecoveredRecord } from '../../queue/store';
+import type { CommitBuffer } from '../commit-buffer';
+
+interface RecoveredRequest {
+  readonly post: number;
+  readonly userHashes: readonly number[];
+  /** Until when it may run, in monotonic ms. */
+  untilMs: number;
+  /** Whether the store has that time already. */
+  readonly isNoted: boolean;
+}
 
 export class RecoveredRequests {
-  readonly users = new Set<number>();
-  untilMs = Infinity;
-  private posts: number[] = [];
+  /** In the order of `untilMs`. */
+  private requests: RecoveredRequest[] = [];
+  /** Until when a request of a user may run, in monotonic ms by the hash of its key. */
+  readonly untilByUser = new Map<number, number>();
 
-  found(flights: readonly RecoveredRecord[], untilMs: number): void {
-    if (flights.length > 0) this.untilMs = untilMs;
-    for (const { post, userHashes } of flights) {
-      this.posts.push(post);
-      for (const hash of userHashes) this.users.add(hash);
-    }
+  /**
+   * @param marginMs how long a request may run after its process is known to be gone
+   * @param isShared whether the store's clock is that of a database. The wall clock of a machine may have been set since a
+   *   local queue noted a time by it, so each request of a local queue gets the whole margin.
+   */
+  constructor(
+    private readonly clock: Clock,
+    private readonly marginMs: number,
+    private readonly isShared: boolean,
+  ) {}
+
+  /** Call as soon as the store is open: the records tell their times by the wall clock of that moment. */
+  found(records: readonly RecoveredRecord[]): void {
+    const nowMs = this.clock.monoMs();
+    const aheadMs = nowMs - this.clock.wallMs();
+    const latestMs = nowMs + this.marginMs;
+    this.requests = records
+      .map(({ post, userHashes, untilWallMs }) => {
+        const notedMs = this.isShared && untilWallMs !== null ? untilWallMs + aheadMs : Infinity;
+        return { post, userHashes, untilMs: Math.min(notedMs, latestMs), isNoted: notedMs <= latestMs };
+      })
+      .sort((a, b) => a.untilMs - b.untilMs);
+    this.listUsers();
+  }
+
+  /** The number of users of each request, and until when it may run (monotonic ms), in the order of that time. */
+  quota(): { readonly users: number; readonly untilMs: number }[] {
+    return this.requests.map(({ userHashes, untilMs }) => ({ users: userHashes.length, untilMs }));
+  }
+
+  /** Records until when the requests may run, so that further takeovers do not extend it. */
+  note(commitBuffer: CommitBuffer): void {
+    if (!this.isShared) return;
+    const aheadMs = this.clock.wallMs() - this.clock.monoMs();
+    for (const { post, untilMs, isNoted } of this.requests)
+      if (!isNoted) commitBuffer.unknown(post, untilMs + aheadMs);
+  }
+
+  /** Monotonic ms at which the next one can no longer run, or Infinity. */
+  get nextEndMs(): number {
+    return this.requests[0]?.untilMs ?? Infinity;
   }
 
   /** The machine slept for `forMs`: the requests may run that much longer. */
   slept(forMs: number): void {
-    this.untilMs += forMs;
+    for (const request of this.requests) request.untilMs += forMs;
+    this.listUsers();
   }
 
-  /** None of them can run any more: settles their records. */
-  end(commitBuffer: CommitBuffer): void {
-    for (const post of this.posts.splice(0)) commitBuffer.settle(post);
-    this.users.clear();
-    this.untilMs = Infinity;
+  /** Settles the records of requests that can no longer run. */
+  end(nowMs: number, commitBuffer: CommitBuffer): void {
+    if (this.nextEndMs > nowMs) return;
+    while (this.nextEndMs <= nowMs) commitBuffer.settle(this.requests.shift()!.post);
+    this.listUsers();
+  }
+
+  private listUsers(): void {
+    this.untilByUser.clear();
+    for (const { userHashes, untilMs } of this.requests)
+      for (const hash of userHashes) this.untilByUser.set(hash, untilMs);
   }
 }
