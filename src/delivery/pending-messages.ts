@@ -14,16 +14,14 @@ export interface Recovered {
 /** What has become of the blocks of an entry, which determines how it ended. */
 export interface Ending {
   readonly rejection: Recovered['rejection'];
-  /** Blocks that were sent before their expiration had passed, and blocks that were sent after it. */
-  readonly acceptedBlocks: number;
-  readonly expiredBlocks: number;
+  /** `expired` when any block was sent after its expiration had passed, `none` when no block was accepted. */
+  readonly effect: 'none' | 'accepted' | 'expired';
   readonly warnings: readonly string[] | null;
 }
 
-export function endOf({ rejection, expiredBlocks, acceptedBlocks }: Ending): EntryEnd {
+export function endOf({ rejection, effect }: Ending): EntryEnd {
   if (rejection !== null) return 'rejected';
-  if (expiredBlocks > 0) return 'expired';
-  return acceptedBlocks > 0 ? 'accepted' : 'superseded';
+  return effect === 'none' ? 'superseded' : effect;
 }
 
 /** What became of a message's entries; counts of entries, except `associations` (user–segment pairs). */
@@ -159,8 +157,8 @@ export class PendingMessage implements Span {
   entryEnded(seq: number, ending: Ending): boolean {
     const { rejection, warnings } = ending;
     if (rejection !== null) this.entryRejected(seq, rejection);
-    else if (ending.expiredBlocks > 0) this.expired += 1;
-    else if (ending.acceptedBlocks > 0) this.accepted += 1;
+    else if (ending.effect === 'expired') this.expired += 1;
+    else if (ending.effect === 'accepted') this.accepted += 1;
     else this.superseded += 1;
     if (warnings !== null && (this.warnings?.length ?? 0) < mostWarnings)
       this.warnings = [...(this.warnings ?? []), ...warnings];

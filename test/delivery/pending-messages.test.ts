@@ -14,8 +14,7 @@ import { runs } from './support/runs';
 function endingOf(how: EntryEnd): Ending {
   return {
     rejection: how === 'rejected' ? { code: 'SYNTAX', message: 'bad' } : null,
-    acceptedBlocks: how === 'accepted' ? 1 : 0,
-    expiredBlocks: how === 'expired' ? 1 : 0,
+    effect: how === 'accepted' || how === 'expired' ? how : 'none',
     warnings: null,
   };
 }

@@ -287,11 +287,11 @@ describe('outcomes that nobody has read', () => {
     const text = outcomesWithout(ended(1, 2, 1), keysOf(1));
     assert.ok(!text.includes(device(1)));
     assert.deepEqual(
-      readOutcomes(text).map(({ seq, checked, ending }) => [seq, checked?.userKey, ending.acceptedBlocks]),
+      readOutcomes(text).map(({ seq, checked, ending }) => [seq, checked?.userKey, ending.effect]),
       [
-        [1, undefined, 1],
-        [2, keysOf(2)[0], 1],
-        [3, undefined, 1],
+        [1, undefined, 'accepted'],
+        [2, keysOf(2)[0], 'accepted'],
+        [3, undefined, 'accepted'],
       ],
     );
     for (const other of [ended(2), 'no JSON', '{}', '[{"report":7}]'])

@@ -98,8 +98,7 @@ class Taking {
         checked: parseBody(body),
         ending: {
           rejection: seq % 10 === 0 ? { code: 'bad', message: 'bad' } : null,
-          acceptedBlocks: seq % 10 === 0 ? 0 : 1,
-          expiredBlocks: 0,
+          effect: seq % 10 === 0 ? 'none' : 'accepted',
           warnings: null,
         },
       })),

@@ -57,7 +57,7 @@ describe('what a process takes for a shared log', () => {
     const ends = submit(1);
     await clock.advance(150);
     assert.equal(log.logStore.rows.totals.waiting, 1);
-    const ending = { rejection: null, acceptedBlocks: 1, expiredBlocks: 0, warnings: null };
+    const ending = { rejection: null, effect: 'accepted', warnings: null } as const;
     producer.report([{ seq: 1, source: { node: 'n' }, pendingMessage: null, checked: entry, ending }]);
     assert.deepEqual(ends, []);
     await clock.advance(100);

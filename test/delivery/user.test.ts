@@ -152,7 +152,7 @@ describe('one user', () => {
     assert.deepEqual(keys(2, 0), ['i3', 'i1']);
     // An expired add is a removal too.
     assert.deepEqual(keys(2, 60_000), ['i3', 'i4']);
-    user.blockLimit = 1;
+    user.troubled().blockLimit = 1;
     assert.deepEqual(keys(2, 0), ['i3']);
   });
 

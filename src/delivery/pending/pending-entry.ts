@@ -36,18 +36,20 @@ export interface SegmentBlocks {
   latest: PendingBlock | null;
 }
 
-/** One block of a pending entry. */
-export class PendingBlock {
-  /** Whether the block has ended and was reported before: its next end is not counted. */
-  again = false;
+const firstIndex = 0;
+
+/** Bits of `PendingBlock.flags`. */
+const againFlag = 1;
+const sentExpiredFlag = 2;
+const rejectedFlag = 4;
+const dueFlag = 8;
+
+/** One block of a pending entry. Each field takes eight bytes of every entry, so the flags share one. */
+export abstract class PendingBlock {
   /** Older blocks that end together with this one; the newest is the last. */
   absorbed: PendingBlock[] | null = null;
   /** Monotonic ms of the first refusal of a body with this block. */
   refusedAtMs: number | null = null;
-  /** Whether the last request sent this block as a removal because its expiration had passed. */
-  sentExpired = false;
-  /** The service refused this block, so it changed nothing there and replaces nothing. */
-  rejected = false;
   /** Links to the blocks of the same segment, maintained by the user. */
   segment: SegmentBlocks | null = null;
   older: PendingBlock | null = null;
@@ -55,14 +57,12 @@ export class PendingBlock {
   /** The list that holds the block while it waits. */
   queue: WaitingList | null = null;
   private current: PendingBlockState = 'waiting';
-  private isDue = false;
+  private flags = 0;
 
-  constructor(
-    readonly entry: PendingEntry,
-    /** Position among the blocks of its entry, in the order in which they are sent. */
-    readonly index: number,
-    readonly segBlock: Block,
-  ) {}
+  abstract readonly entry: PendingEntry;
+  /** Position among the blocks of its entry, in the order in which they are sent. */
+  abstract readonly index: number;
+  abstract readonly segBlock: Block;
 
   /** Position in the entry as it was received, for error messages. */
   get place(): number {
@@ -78,40 +78,85 @@ export class PendingBlock {
     const before = this.current;
     if (next === before) return;
     this.current = next;
-    const { entry } = this;
-    if (next === 'ended') entry.unended -= 1;
-    else if (before === 'ended') entry.unended += 1;
-    entry.owner?.blockChanged(this, before);
+    this.entry.blockChanged(this, before);
+  }
+
+  /** Whether the block has ended and was reported before: its next end is not counted. */
+  get again(): boolean {
+    return (this.flags & againFlag) !== 0;
+  }
+
+  set again(again: boolean) {
+    this.setFlag(againFlag, again);
+  }
+
+  /** Whether the last request sent this block as a removal because its expiration had passed. */
+  get sentExpired(): boolean {
+    return (this.flags & sentExpiredFlag) !== 0;
+  }
+
+  set sentExpired(sentExpired: boolean) {
+    this.setFlag(sentExpiredFlag, sentExpired);
+  }
+
+  /** The service refused this block, so it changed nothing there and replaces nothing. */
+  get rejected(): boolean {
+    return (this.flags & rejectedFlag) !== 0;
+  }
+
+  set rejected(rejected: boolean) {
+    this.setFlag(rejectedFlag, rejected);
   }
 
   /** Whether this ended block must be sent again when an ambiguous request can no longer run. */
   get due(): boolean {
-    return this.isDue;
+    return (this.flags & dueFlag) !== 0;
   }
 
   set due(due: boolean) {
-    if (due && !this.isDue) this.entry.owner?.blockDue(this);
-    this.isDue = due;
+    if (due && !this.due) this.entry.owner?.blockDue(this);
+    this.setFlag(dueFlag, due);
+  }
+
+  private setFlag(flag: number, on: boolean): void {
+    this.flags = on ? this.flags | flag : this.flags & ~flag;
   }
 }
 
-/** What an entry in memory keeps of its row. */
-export type EntryRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'appendedWallMs'>;
+/** A block after the first one of its entry. */
+class FurtherBlock extends PendingBlock {
+  constructor(
+    readonly entry: PendingEntry,
+    readonly index: number,
+    readonly segBlock: Block,
+  ) {
+    super();
+  }
+}
 
-/** One pending entry in memory, with what has become of its blocks so far. */
-export class PendingEntry implements Ending {
+/** What only an entry with several blocks needs. */
+interface SeveralBlocks {
   readonly blocks: readonly PendingBlock[];
   /** Number of blocks that have never ended. */
   open: number;
   /** Number of blocks whose state is not `ended`. */
   unended: number;
+  /** A block was not sent because of a purge, an erasure or a closed node. */
+  discarded: boolean;
+}
+
+/** What an entry in memory keeps of its row. */
+export type EntryRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'appendedWallMs'>;
+
+/**
+ * One pending entry in memory, with what has become of its blocks so far. It is its own first block, because nearly every
+ * entry has just one: all of it is one object then.
+ */
+export class PendingEntry extends PendingBlock implements Ending {
   /** The user that holds this entry. */
   owner: EntryOwner | null = null;
-  acceptedBlocks = 0;
-  expiredBlocks = 0;
+  effect: Ending['effect'] = 'none';
   rejection: Ending['rejection'] = null;
-  /** A block was not sent because of a purge, an erasure or a closed node. */
-  discarded = false;
   warnings: readonly string[] | null = null;
   /** Whether the user already had entries in memory: the read-ahead has a limit of its own for these. */
   further = false;
@@ -121,6 +166,7 @@ export class PendingEntry implements Ending {
   /** Monotonic ms of the event; the expiration counts from here. */
   readonly eventMonoMs: number;
   readonly appendedWallMs: number;
+  private readonly several: SeveralBlocks | null;
 
   constructor(
     { seq, source, eventMonoMs, appendedWallMs }: EntryRow,
@@ -129,17 +175,34 @@ export class PendingEntry implements Ending {
     public row: RowState | null,
     public pendingMessage: PendingMessage | null = null,
   ) {
+    super();
     this.seq = seq;
     this.source = source;
     this.eventMonoMs = eventMonoMs;
     this.appendedWallMs = appendedWallMs;
-    const grouped = groupedBlocks(checked.blocks);
-    const blocks = new Array<PendingBlock>(grouped.length);
-    for (let i = 0; i < grouped.length; i += 1) blocks[i] = new PendingBlock(this, i, grouped[i]!);
-    this.blocks = blocks;
-    this.open = blocks.length;
-    this.unended = blocks.length;
+    this.several = checked.blocks.length === 1 ? null : severalOf(this);
     if (row !== 'waiting') this.markReported();
+  }
+
+  get entry(): this {
+    return this;
+  }
+
+  get index(): number {
+    return firstIndex;
+  }
+
+  get segBlock(): Block {
+    return this.checked.blocks[0]!;
+  }
+
+  get blocks(): readonly PendingBlock[] {
+    return this.several?.blocks ?? [this];
+  }
+
+  /** Whether it has no other block than itself. */
+  get isSingle(): boolean {
+    return this.several === null;
   }
 
   get ending(): Ending {
@@ -148,23 +211,50 @@ export class PendingEntry implements Ending {
 
   /** Marks an entry that was reported before: it is sent again and not counted. */
   private markReported(): void {
-    this.open = 0;
+    if (this.several !== null) this.several.open = 0;
     for (const block of this.blocks) block.again = true;
   }
 
-  /** Counts the first end of a block. Returns whether it was the last open one. */
+  /** Number of blocks that have never ended. */
+  get open(): number {
+    if (this.several !== null) return this.several.open;
+    return this.again ? 0 : 1;
+  }
+
+  /** Number of blocks whose state is not `ended`. */
+  get unended(): number {
+    if (this.several !== null) return this.several.unended;
+    return this.state === 'ended' ? 0 : 1;
+  }
+
+  /** The state of one of its blocks has changed from `before`. */
+  blockChanged(block: PendingBlock, before: PendingBlockState): void {
+    const { several } = this;
+    if (several !== null) {
+      if (block.state === 'ended') several.unended -= 1;
+      else if (before === 'ended') several.unended += 1;
+    }
+    this.owner?.blockChanged(block, before);
+  }
+
+  /** One of its blocks, which is marked `again`, has ended for the first time. Returns whether it was the last open one. */
   blockEnded(): boolean {
-    this.open -= 1;
+    if (this.several !== null) this.several.open -= 1;
     if (this.open > 0) return false;
     this.owner?.entryClosed(this);
     return true;
   }
 
+  /** A block was not sent because of a purge, an erasure or a closed node. */
+  blockDiscarded(): void {
+    if (this.several !== null) this.several.discarded = true;
+  }
+
   /** Whether no block has to be sent any more. */
   get done(): boolean {
     if (this.unended > 0) return false;
-    for (const block of this.blocks) if (block.due) return false;
-    return true;
+    if (this.several === null) return !this.due;
+    return this.several.blocks.every(({ due }) => !due);
   }
 
   /**
@@ -172,15 +262,23 @@ export class PendingEntry implements Ending {
    * or replaced by newer ones. An entry that was replaced entirely still counts on its own.
    */
   get hadNoEffect(): boolean {
-    if (this.row !== 'waiting' || this.acceptedBlocks + this.expiredBlocks > 0) return false;
-    return this.discarded || this.allRejected;
+    if (this.row !== 'waiting' || this.effect !== 'none') return false;
+    return this.several?.discarded === true || this.allRejected;
   }
 
   /** Whether the service refused every block. */
   get allRejected(): boolean {
-    for (const block of this.blocks) if (!block.rejected) return false;
-    return true;
+    if (this.several === null) return this.rejected;
+    return this.several.blocks.every(({ rejected }) => rejected);
   }
+}
+
+function severalOf(entry: PendingEntry): SeveralBlocks {
+  const blocks = groupedBlocks(entry.checked.blocks).map((segBlock, index) =>
+    // The order of sending begins with the first block.
+    index === 0 ? entry : new FurtherBlock(entry, index, segBlock),
+  );
+  return { blocks, open: blocks.length, unended: blocks.length, discarded: false };
 }
 
 /** Sends an ended block again. */

@@ -60,7 +60,7 @@ export class PendingUsers {
     const user = this.userOf(entry.checked.userKey, hash);
     user.add(entry);
     // A newer state does not wait for the backoff of an older one.
-    user.notBeforeMs = 0;
+    endBackoff(user);
     // A deleted entry is not sent, so nothing older needs to be read before it.
     if (this.deletions.of(entry) === null) this.readAhead.older.need(user, laneOf(entry.checked), entry.seq);
     return user;
@@ -159,11 +159,10 @@ export class PendingUsers {
     if (!block.again) {
       block.again = true;
       const why = rejection !== null && isDeletion(rejection.code) ? rejection.code : null;
-      if (end === 'accepted') entry.acceptedBlocks += 1;
-      else if (end === 'expired') entry.expiredBlocks += 1;
+      if (end === 'expired' || (end === 'accepted' && entry.effect === 'none')) entry.effect = end;
       else if (rejection !== null) {
         entry.rejection ??= rejection;
-        if (why !== null || rejection.code === closedCode) entry.discarded = true;
+        if (why !== null || rejection.code === closedCode) entry.blockDiscarded();
       }
       if (entry.blockEnded()) {
         this.reports.entryEnded(entry);
@@ -189,7 +188,7 @@ export class PendingUsers {
 
   reject(block: PendingBlock, code: string, message: string): void {
     block.rejected = true;
-    const where = block.entry.blocks.length > 1 ? `seg_block[${block.place}]: ` : '';
+    const where = block.entry.isSingle ? '' : `seg_block[${block.place}]: `;
     this.end(block, 'rejected', { code, message: where + message });
   }
 
@@ -305,7 +304,7 @@ export class PendingUsers {
   /** Ends every backoff. */
   endWaits(nowMs: number): void {
     for (const user of this.users.values()) {
-      user.notBeforeMs = 0;
+      endBackoff(user);
       this.readiness.enqueue(user, nowMs);
     }
   }
@@ -320,9 +319,14 @@ export function laneOf(checked: CheckedEntry): Lane {
   return checked.removes ? 'removal' : 'add';
 }
 
+function endBackoff({ trouble }: User): void {
+  if (trouble !== null) trouble.notBeforeMs = 0;
+}
+
 /** Only when every known entry of the user is newer, so that this one is sent first. */
 function mayResend(user: User | undefined, seq: number): boolean {
   if (user === undefined) return true;
-  const isNext = user.entries.length === 0 || user.entries[0]!.seq > seq;
+  const [first] = user.entries;
+  const isNext = first === undefined || first.seq > seq;
   return isNext && user.flight === null && user.ambiguous === null;
 }

@@ -29,14 +29,19 @@ export class Readiness {
       this.ready.forget(user);
       return;
     }
-    const atMs = Math.max(user.notBeforeMs, this.oldEnoughAtMs(user, nowMs));
+    const atMs = Math.max(user.trouble?.notBeforeMs ?? 0, this.oldEnoughAtMs(user, nowMs));
     if (atMs > nowMs) {
-      this.ready.forget(user);
-      if (user.delayedUntilMs !== atMs) this.delayed.push(atMs, user);
-      user.delayedUntilMs = atMs;
+      this.delay(user, atMs);
       return;
     }
     this.ready.put(user, this.accountOf(user, nowMs));
+  }
+
+  private delay(user: User, atMs: number): void {
+    this.ready.forget(user);
+    const trouble = user.troubled();
+    if (trouble.delayedUntilMs !== atMs) this.delayed.push(atMs, user);
+    trouble.delayedUntilMs = atMs;
   }
 
   /** When the first block of the user is no longer in a warm-up. */
@@ -86,7 +91,7 @@ export class Readiness {
   /** Enqueues users whose wait is over. */
   takeDue(nowMs: number): void {
     for (let user = this.delayed.popDue(nowMs); user !== null; user = this.delayed.popDue(nowMs)) {
-      user.delayedUntilMs = 0;
+      user.troubled().delayedUntilMs = 0;
       this.enqueue(user, nowMs);
     }
   }

@@ -9,7 +9,7 @@
 //   sent and must not undo it.
 //
 // A user may have any number of entries, so the usual operations do not iterate over all of them (coalescing.ts,
-// waiting-blocks.ts). Nearly every user has one entry with one block, which needs neither.
+// waiting-blocks.ts). Nearly every user has one entry with one block, which needs neither: it is all that the user has then.
 
 import { AmbiguousRequests } from './ambiguous';
 import { Coalescing } from './coalescing';
@@ -22,88 +22,126 @@ export interface ReadyQueue {
   readonly account: { size: number };
 }
 
-export class User implements EntryOwner {
+/** What only a user with several blocks needs. */
+class SeveralBlocks {
   /** In the order of their sequence numbers. */
-  entries: PendingEntry[] = empty;
-  /** Blocks of the request in flight, or null. */
-  flight: readonly PendingBlock[] | null = null;
+  entries: PendingEntry[] = [];
+  /** Entries that have ended since the last look at them. */
+  closed: PendingEntry[] = [];
+  /** Number of waiting blocks, and of those whose entry has a removal. */
+  waiting = 0;
+  removing = 0;
+  /** Number of entries that have not ended. */
+  unended = 0;
+  readonly coalescing = new Coalescing();
+  readonly waitingBlocks = new WaitingBlocks();
+
+  /** Inserts an entry by sequence number. Returns whether it is the newest. */
+  add(entry: PendingEntry): boolean {
+    const { entries } = this;
+    const last = entries.at(-1);
+    const isNewest = last === undefined || last.seq <= entry.seq;
+    if (isNewest) entries.push(entry);
+    else entries.splice(placeIn(entries, entry.seq), 0, entry);
+    if (entry.unended > 0) this.unended += 1;
+    for (const block of entry.blocks) {
+      if (block.state === 'waiting') this.count(block, 1);
+      if (block.rejected) continue;
+      this.coalescing.link(block);
+      if (block.state === 'waiting') this.waitingBlocks.add(block);
+    }
+    return isNewest;
+  }
+
+  count(block: PendingBlock, by: 1 | -1): void {
+    this.waiting += by;
+    if (block.entry.checked.removes) this.removing += by;
+  }
+}
+
+/** What failures and delays leave behind. */
+export class Trouble {
+  /** Failures in a row. */
+  failures = 0;
   /** Monotonic ms before which the user is not sent (backoff). */
   notBeforeMs = 0;
   /** Monotonic ms of the delay that was scheduled last; 0 for none. */
   delayedUntilMs = 0;
-  /** Failures in a row. */
-  failures = 0;
   /** Limit on the blocks of the next request; halved when a body of this user alone was refused. Null for none. */
   blockLimit: number | null = null;
   /** Whether the user is in a bisection. */
   inBisection = false;
-  /** The ready queue that holds this user; a stale position in another queue is skipped. */
-  queue: ReadyQueue | null = null;
   /** Requests that ended without a reply and may still run. */
   ambiguous: AmbiguousRequests | null = null;
-  /** Number of waiting blocks, and of those whose entry has a removal. */
-  private waiting = 0;
-  private removing = 0;
-  /** Number of entries that have not ended. */
-  unended = 0;
-  /** Null while the user has only ever had one block. */
-  private order: { readonly coalescing: Coalescing; readonly waiting: WaitingBlocks } | null = null;
-  private closed: PendingEntry[] = empty;
+}
+
+export class User implements EntryOwner {
+  /** Blocks of the request in flight, or null. */
+  flight: readonly PendingBlock[] | null = null;
+  /** The ready queue that holds this user; a stale position in another queue is skipped. */
+  queue: ReadyQueue | null = null;
+  /** Null while nothing has failed or was delayed. */
+  trouble: Trouble | null = null;
+  /** The only entry, if it has one block. */
+  private only: PendingEntry | null = null;
+  /** Null while the user has had only one block at a time. */
+  private several: SeveralBlocks | null = null;
 
   constructor(
     readonly key: string,
     readonly hash: number,
   ) {}
 
-  // ── Entries come and go ─────────────────────────────────────────────────────────────────────────────────────
-
-  /** Inserts an entry by sequence number; rows read from disk may be older than entries in memory. */
-  add(entry: PendingEntry): void {
-    const { entries } = this;
-    const last = entries.at(-1);
-    const isLast = last === undefined || last.seq <= entry.seq;
-    if (isLast) this.entries = withOneMore(entries, entry);
-    else entries.splice(placeIn(entries, entry.seq), 0, entry);
-    entry.owner = this;
-    if (entry.unended > 0) this.unended += 1;
-    for (const block of entry.blocks) if (block.state === 'waiting') this.count(block, 1);
-    if (this.order !== null) {
-      this.link(entry);
-      if (!isLast || entry.open === 0) this.order.coalescing.disturb();
-    } else if (this.entries.length > 1 || entry.blocks.length > 1) {
-      this.order = { coalescing: new Coalescing(), waiting: new WaitingBlocks() };
-      for (const each of this.entries) this.link(each);
-    }
+  /** The same as `trouble`, to note some. */
+  troubled(): Trouble {
+    return (this.trouble ??= new Trouble());
   }
 
-  private link(entry: PendingEntry): void {
-    const { coalescing, waiting } = this.order!;
-    for (const block of entry.blocks) {
-      if (block.rejected) continue;
-      coalescing.link(block);
-      if (block.state === 'waiting') waiting.add(block);
+  get inBisection(): boolean {
+    return this.trouble?.inBisection === true;
+  }
+
+  // ── Entries come and go ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** In the order of their sequence numbers. */
+  get entries(): readonly PendingEntry[] {
+    if (this.several !== null) return this.several.entries;
+    return this.only === null ? none : [this.only];
+  }
+
+  /** Adds an entry; rows read from disk may be older than entries in memory. */
+  add(entry: PendingEntry): void {
+    entry.owner = this;
+    if (this.several === null && this.only === null && entry.isSingle) {
+      this.only = entry;
+      return;
     }
+    this.several ??= this.severalBlocks();
+    const isNewest = this.several.add(entry);
+    if (!isNewest || entry.open === 0) this.several.coalescing.disturb();
+  }
+
+  private severalBlocks(): SeveralBlocks {
+    const several = new SeveralBlocks();
+    const { only } = this;
+    this.only = null;
+    if (only !== null) {
+      several.add(only);
+      if (only.open === 0) several.closed.push(only);
+    }
+    return several;
   }
 
   has(seq: number): boolean {
-    return this.entries[placeIn(this.entries, seq) - 1]?.seq === seq;
+    const { entries } = this;
+    return entries[placeIn(entries, seq) - 1]?.seq === seq;
   }
 
   /** Removes the entry that was added last and undoes its effects. Returns false when it is already removed. */
   undoAdd(entry: PendingEntry): boolean {
     if (this.entries.at(-1) !== entry) return false;
-    for (const block of entry.blocks.toReversed()) {
-      const { absorbed } = block;
-      block.absorbed = null;
-      // Ends the block without a report.
-      block.rejected = true;
-      block.state = 'ended';
-      const newest = absorbed?.pop();
-      if (newest === undefined) continue;
-      newest.absorbed = absorbed!.length > 0 ? absorbed! : null;
-      newest.state = 'waiting';
-    }
-    this.entries.pop();
+    if (this.several === null) this.only = null;
+    else undoIn(this.several, entry);
     entry.owner = null;
     return true;
   }
@@ -115,25 +153,26 @@ export class User implements EntryOwner {
     while (count < entries.length && entries[count]!.seq <= throughSeq && entries[count]!.done) count += 1;
     if (count === 0) return none;
     const all = count === entries.length;
-    const retired = all ? entries : entries.splice(0, count);
+    const retired = all ? entries : this.several!.entries.splice(0, count);
     for (const entry of retired) this.release(entry);
     if (!all) return retired;
-    this.entries = empty;
-    this.order?.waiting.clear();
-    this.order = null;
-    this.closed = empty;
+    this.only = null;
+    this.several?.waitingBlocks.clear();
+    this.several = null;
     this.ambiguous?.due.splice(0);
     return retired;
   }
 
   /** Removes and returns covered entries at any position. Searches only when there are many entries. */
   takeCovered(): readonly PendingEntry[] {
-    const coalescing = this.order?.coalescing;
-    if (coalescing === undefined || this.entries.length < coalescing.coveredFrom) return none;
+    const { several } = this;
+    if (several === null || several.entries.length < several.coalescing.coveredFrom) return none;
+    const { coalescing } = several;
     const kept: PendingEntry[] = [];
     const covered: PendingEntry[] = [];
-    for (const entry of this.entries) (entry.done && coalescing.covers(entry) ? covered : kept).push(entry);
-    this.entries = kept;
+    for (const entry of several.entries)
+      (entry.done && coalescing.covers(entry) ? covered : kept).push(entry);
+    several.entries = kept;
     coalescing.searched(kept.length);
     for (const entry of covered) this.release(entry);
     return covered;
@@ -143,59 +182,49 @@ export class User implements EntryOwner {
   takeRejected(): readonly PendingEntry[] {
     const rejected = this.entries.filter((entry) => entry.open === 0 && entry.allRejected);
     if (rejected.length === 0) return none;
-    this.entries = this.entries.filter((entry) => entry.open > 0 || !entry.allRejected);
+    if (this.several === null) this.only = null;
+    else this.several.entries = this.several.entries.filter((entry) => entry.open > 0 || !entry.allRejected);
     for (const entry of rejected) this.release(entry);
     return rejected;
   }
 
   private release(entry: PendingEntry): void {
     entry.owner = null;
-    if (this.order !== null) for (const block of entry.blocks) this.order.coalescing.unlink(block);
+    if (this.several !== null) for (const block of entry.blocks) this.several.coalescing.unlink(block);
   }
 
-  /** Entries that have ended since the last call and are still held. */
+  /** Entries that have ended since the last call and are still held; also the only entry once more. */
   takeClosed(): readonly PendingEntry[] {
-    if (this.closed.length === 0) return none;
-    const closed = this.closed.filter((entry) => entry.owner === this);
-    this.closed = empty;
+    const { several, only } = this;
+    if (several === null) return only?.open === 0 ? [only] : none;
+    if (several.closed.length === 0) return none;
+    const closed = several.closed.filter((entry) => entry.owner === this);
+    several.closed = [];
     return closed;
   }
 
   entryClosed(entry: PendingEntry): void {
-    this.closed = withOneMore(this.closed, entry);
+    this.several?.closed.push(entry);
   }
 
   // ── Blocks change ───────────────────────────────────────────────────────────────────────────────────────────
 
   blockChanged(block: PendingBlock, before: PendingBlockState): void {
-    if (before === 'ended' && block.entry.unended === 1) this.unended += 1;
-    if (block.state === 'ended' && block.entry.unended === 0) this.unended -= 1;
+    const { several } = this;
+    if (several === null) return;
+    if (before === 'ended' && block.entry.unended === 1) several.unended += 1;
+    if (block.state === 'ended' && block.entry.unended === 0) several.unended -= 1;
     if (before === 'waiting') {
-      this.count(block, -1);
+      several.count(block, -1);
       block.queue?.left();
     }
     if (block.state === 'waiting') {
-      this.count(block, 1);
-      this.waitsAgain(block, before);
+      several.count(block, 1);
+      waitsAgain(several, block, before);
     } else if (block.state === 'ended') {
-      if (block.rejected) this.order?.coalescing.unlinkRejected(block);
-      else this.order?.coalescing.change(block);
+      if (block.rejected) several.coalescing.unlinkRejected(block);
+      else several.coalescing.change(block);
     }
-  }
-
-  private count(block: PendingBlock, by: 1 | -1): void {
-    this.waiting += by;
-    if (block.entry.checked.removes) this.removing += by;
-  }
-
-  private waitsAgain(block: PendingBlock, before: PendingBlockState): void {
-    if (this.order === null) return;
-    const { coalescing, waiting } = this.order;
-    // A block that returns from a request is no newer than before, and no newer block was sent meanwhile.
-    if (before !== 'inFlight') coalescing.disturb();
-    if (block.segment === null) coalescing.link(block);
-    else coalescing.change(block);
-    waiting.add(block);
   }
 
   blockDue(block: PendingBlock): void {
@@ -204,11 +233,17 @@ export class User implements EntryOwner {
 
   /** Whether a removal waits. */
   get removes(): boolean {
-    return this.removing > 0;
+    if (this.several !== null) return this.several.removing > 0;
+    return this.waits && this.only!.checked.removes;
   }
 
   get waits(): boolean {
-    return this.waiting > 0;
+    return this.several === null ? this.only?.state === 'waiting' : this.several.waiting > 0;
+  }
+
+  /** Number of entries that have not ended. */
+  get unended(): number {
+    return this.several?.unended ?? this.only?.unended ?? 0;
   }
 
   /**
@@ -217,7 +252,7 @@ export class User implements EntryOwner {
    * request is in flight, because its blocks may have to wait again.
    */
   merge(): readonly PendingBlock[] {
-    return this.flight !== null || this.order === null ? none : this.order.coalescing.merge();
+    return this.several === null || this.flight !== null ? none : this.several.coalescing.merge();
   }
 
   // ── The next request ────────────────────────────────────────────────────────────────────────────────────────
@@ -235,56 +270,50 @@ export class User implements EntryOwner {
     nowMonoMs: number,
     held: Held = nobody,
   ): Selection | null {
-    const only = this.onlyBlock();
-    if (only !== null) {
-      const account = only.state === 'waiting' && !held(only) ? login(only.entry.source.account) : null;
-      return account === null ? null : { blocks: only.entry.blocks, account };
+    const { several, only } = this;
+    if (several !== null) {
+      const most = Math.min(limit, this.trouble?.blockLimit ?? limit);
+      return several.waitingBlocks.select(most, login, nowMonoMs, held);
     }
-    return (
-      this.order?.waiting.select(Math.min(limit, this.blockLimit ?? limit), login, nowMonoMs, held) ?? null
-    );
+    if (only?.state !== 'waiting' || held(only)) return null;
+    const account = login(only.source.account);
+    return account === null ? null : { blocks: only.blocks, account };
   }
 
   /** Accounts of the blocks that the next request may take; at least one if the user `waits`. */
   nextAccounts(held: Held = nobody): readonly string[] {
-    const only = this.onlyBlock();
-    if (only !== null) return [only.entry.source.account];
-    return this.order?.waiting.nextAccounts(held) ?? none;
-  }
-
-  /** The only block of the user, if there is just one (the usual case). */
-  private onlyBlock(): PendingBlock | null {
-    const { entries } = this;
-    if (entries.length !== 1) return null;
-    const { blocks } = entries[0]!;
-    return blocks.length === 1 ? blocks[0]! : null;
+    if (this.several !== null) return this.several.waitingBlocks.nextAccounts(held);
+    return this.only === null ? none : [this.only.source.account];
   }
 
   /** Minimum of `until` over the blocks that may be sent next. Needs at least one waiting block. */
   freeAtMs(until: (block: PendingBlock) => number): number {
-    const only = this.onlyBlock();
-    return only !== null ? until(only) : this.order!.waiting.freeAtMs(until);
+    return this.several === null ? until(this.only!) : this.several.waitingBlocks.freeAtMs(until);
   }
 
   /** Waiting blocks of the entries up to a sequence number. */
   waitingThrough(seq: number): readonly PendingBlock[] {
-    const only = this.onlyBlock();
-    if (only !== null) return only.state === 'waiting' && only.entry.seq <= seq ? [only] : none;
-    return this.order?.waiting.through(seq) ?? none;
+    if (this.several !== null) return this.several.waitingBlocks.through(seq);
+    return this.waits && this.only!.seq <= seq ? [this.only!] : none;
   }
 
   // ── Requests without a reply ────────────────────────────────────────────────────────────────────────────────
 
+  /** Requests that ended without a reply and may still run, or null. */
+  get ambiguous(): AmbiguousRequests | null {
+    return this.trouble?.ambiguous ?? null;
+  }
+
   /** The same as `ambiguous`, to add one to them. */
   ambiguousRequests(): AmbiguousRequests {
-    return (this.ambiguous ??= new AmbiguousRequests());
+    return (this.troubled().ambiguous ??= new AmbiguousRequests());
   }
 
   /** Removes ambiguous requests that can no longer run, and wakes the blocks that must be sent again. */
   clearAmbiguous(nowMs: number): void {
     const { ambiguous } = this;
     if (ambiguous === null || ambiguous.untilMs > nowMs) return;
-    this.ambiguous = null;
+    this.troubled().ambiguous = null;
     for (const block of ambiguous.due) if (block.due && block.entry.owner === this) wake(block);
   }
 
@@ -295,13 +324,33 @@ export class User implements EntryOwner {
 }
 
 const none: readonly never[] = [];
-/** Shared empty list, because nearly every user has one entry with one block. Never add to it. */
-const empty: never[] = [];
 
-function withOneMore<T>(list: T[], one: T): T[] {
-  if (list.length === 0) return [one];
-  list.push(one);
-  return list;
+/** See `User.undoAdd`. */
+function undoIn({ entries }: SeveralBlocks, entry: PendingEntry): void {
+  for (const block of entry.blocks.toReversed()) {
+    const { absorbed } = block;
+    block.absorbed = null;
+    // Ends the block without a report.
+    block.rejected = true;
+    block.state = 'ended';
+    const newest = absorbed?.pop();
+    if (newest === undefined) continue;
+    newest.absorbed = absorbed!.length > 0 ? absorbed! : null;
+    newest.state = 'waiting';
+  }
+  entries.pop();
+}
+
+function waitsAgain(
+  { coalescing, waitingBlocks }: SeveralBlocks,
+  block: PendingBlock,
+  before: PendingBlockState,
+): void {
+  // A block that returns from a request is no newer than before, and no newer block was sent meanwhile.
+  if (before !== 'inFlight') coalescing.disturb();
+  if (block.segment === null) coalescing.link(block);
+  else coalescing.change(block);
+  waitingBlocks.add(block);
 }
 
 /** Index of the first entry with a sequence number above `seq`. */

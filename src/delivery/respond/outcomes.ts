@@ -15,7 +15,7 @@ import type { SentCounts, SentCountStore } from '../monitor/sent-counts';
 import type { PendingBlock, PendingEntry } from '../pending/pending-entry';
 import { mostWarnings } from '../pending-messages';
 import type { Unaccounted } from './unaccounted';
-import type { User } from '../pending/user';
+import type { Trouble, User } from '../pending/user';
 
 /** Interval of tries while a setting prevents delivery. */
 const configurationRetryMs = 60_000;
@@ -172,12 +172,9 @@ export class Outcomes {
     }
     const { user, blocks } = packed;
     if (verdict.kind !== 'rejected') sent.users += 1;
-    user.failures = 0;
+    if (user.trouble !== null) this.recovers(user.trouble);
     const given = verdict.kind === 'accepted' ? verdict.warnings : [];
     const warnings = remark === null ? given : [...given, remark];
-    const { blocksPerUser } = this.parts.scheduler.request;
-    if (user.blockLimit !== null)
-      user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? null : user.blockLimit * 2;
     for (let place = 0; place < blocks.length; place += 1) {
       const block = blocks[place]!;
       const refusal =
@@ -193,6 +190,14 @@ export class Outcomes {
       countBlock(sent, block);
       this.acceptedBlock(user, block, sentMs, warnings);
     }
+  }
+
+  /** A request of the user was accepted. */
+  private recovers(trouble: Trouble): void {
+    const { blockLimit } = trouble;
+    const { blocksPerUser } = this.parts.scheduler.request;
+    trouble.failures = 0;
+    if (blockLimit !== null) trouble.blockLimit = blockLimit >= blocksPerUser / 2 ? null : blockLimit * 2;
   }
 
   private acceptedBlock(user: User, block: PendingBlock, sentMs: number, warnings: readonly string[]): void {
@@ -278,8 +283,9 @@ export class Outcomes {
   private failed(post: Post, outcome: Extract<PostOutcome, { kind: 'retriable' }>, nowMs: number): void {
     this.parts.circuitBreaker.failed(outcome, post.sentMs, nowMs);
     for (const { user, blocks } of post.users) {
-      user.failures += 1;
-      user.notBeforeMs = nowMs + backoffMs(user.failures, this.parts.random);
+      const trouble = user.troubled();
+      trouble.failures += 1;
+      trouble.notBeforeMs = nowMs + backoffMs(trouble.failures, this.parts.random);
       if (outcome.ambiguous)
         this.parts.pendingUsers.addAmbiguous(user, blocks, nowMs + this.parts.lateMarginMs);
     }
@@ -305,18 +311,19 @@ export class Outcomes {
     nowMs: number,
   ): void {
     const only = blocks[0]!;
+    const trouble = user.troubled();
     if (blocks.length > 1) {
-      user.blockLimit = Math.ceil(blocks.length / 2);
+      trouble.blockLimit = Math.ceil(blocks.length / 2);
       this.parts.scheduler.bisection.push({ users: [user], probe: false });
     } else if (this.parts.circuitBreaker.acceptedSentMs >= (only.refusedAtMs ?? Infinity)) {
-      user.blockLimit = 1;
-      user.failures = 0;
+      trouble.blockLimit = 1;
+      trouble.failures = 0;
       this.parts.pendingUsers.reject(only, outcome.code, outcome.message);
       this.searchOn(user, nowMs);
     } else {
-      user.blockLimit = 1;
-      user.failures += 1;
-      const delayMs = 250 + backoffMs(user.failures, this.parts.random, 500, 60_000);
+      trouble.blockLimit = 1;
+      trouble.failures += 1;
+      const delayMs = 250 + backoffMs(trouble.failures, this.parts.random, 500, 60_000);
       this.parts.scheduler.bisection.probeAt(nowMs + delayMs, user);
       this.sendCanary(nowMs);
     }
@@ -337,7 +344,7 @@ export class Outcomes {
    * queue.
    */
   private searchOn(user: User, nowMs: number): void {
-    if (user.blockLimit !== null && user.waits)
+    if ((user.trouble?.blockLimit ?? null) !== null && user.waits)
       this.parts.scheduler.bisection.push({ users: [user], probe: false });
     else this.parts.scheduler.leaveSearch(user, nowMs);
   }

@@ -50,13 +50,13 @@ export class Bisection {
 
   /** Adds a group that is sent as it is. */
   push(group: Group): void {
-    for (const user of group.users) user.inBisection = true;
+    for (const user of group.users) user.troubled().inBisection = true;
     this.groups.push(group);
   }
 
   /** Schedules another try at `dueMs` for a user whose single block was refused. */
   probeAt(dueMs: number, user: User): void {
-    user.inBisection = true;
+    user.troubled().inBisection = true;
     this.probes.push(dueMs, { users: [user], probe: true });
   }
 

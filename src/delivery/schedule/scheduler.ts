@@ -109,7 +109,7 @@ export class Scheduler {
   }
 
   leaveSearch(user: User, nowMs: number): void {
-    user.inBisection = false;
+    if (user.trouble !== null) user.trouble.inBisection = false;
     this.pendingUsers.update(user, nowMs);
   }
 

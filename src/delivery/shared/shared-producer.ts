@@ -314,7 +314,7 @@ const appender: Appender<FreshRow[]> = {
 function deletedOutcome({ body, source }: Row, why: Deletion): Outcome {
   const rejection = { code: why, message: deletionTexts[why] };
   const checked = why === 'erased' ? null : readBody(body);
-  const ending = { rejection, acceptedBlocks: 0, expiredBlocks: 0, warnings: null };
+  const ending = { rejection, effect: 'none', warnings: null } as const;
   return { seq: 0, source, pendingMessage: null, checked, ending };
 }
 

@@ -56,8 +56,7 @@ export function readOutcomes(text: string): Outcome[] {
       checked: read.entry === undefined ? null : parseBody(read.entry),
       ending: {
         rejection: read.rejection ?? null,
-        acceptedBlocks: read.end === 'accepted' ? 1 : 0,
-        expiredBlocks: read.end === 'expired' ? 1 : 0,
+        effect: read.end === 'accepted' || read.end === 'expired' ? read.end : 'none',
         warnings: read.warnings ?? null,
       },
     };

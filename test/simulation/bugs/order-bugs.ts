@@ -2,6 +2,7 @@
 import { AmbiguousRequests } from '../../../src/delivery/pending/ambiguous';
 import { Coalescing } from '../../../src/delivery/pending/coalescing';
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
+import { Loader } from '../../../src/delivery/loader';
 import { Producer } from '../../../src/delivery/producer';
 import { OlderRows } from '../../../src/delivery/pending/older-rows';
 import { PendingBlocks } from '../../../src/delivery/pending/pending-blocks';
@@ -32,15 +33,11 @@ export const orderBugs: readonly Bug[] = [
   }),
   breaks(
     'in one entry, an add by ID is sent before an earlier removal by code',
-    User,
-    'add',
-    function (original, entry) {
-      const byName = [...entry.blocks].sort((a: Inside, b: Inside) =>
-        a.segBlock.kind < b.segBlock.kind ? 1 : -1,
-      );
-      byName.forEach((block: Inside, index) => (block.index = index));
-      entry.blocks = byName;
-      original(entry);
+    Loader,
+    'append',
+    function (original, row, checked, taken) {
+      const blocks = [...checked.blocks].sort((a: Inside, b: Inside) => (a.kind < b.kind ? 1 : -1));
+      original(row, { ...checked, blocks }, taken);
     },
   ),
   breaks('older blocks are not covered by newer ones', User, 'merge', () => []),

@@ -79,7 +79,7 @@ export const outcomeBugs: readonly Bug[] = [
     PendingMessage,
     'entryEnded',
     function (original, seq, ending) {
-      if (ending.expiredBlocks > 0) this.superseded = Number(this.superseded) + 1;
+      if (ending.effect === 'expired') this.superseded = Number(this.superseded) + 1;
       return original(seq, ending);
     },
   ),
