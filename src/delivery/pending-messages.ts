@@ -75,6 +75,7 @@ const ignore = (): void => undefined;
 
 /** Numbers begin at 1. */
 const unnumbered = -1;
+const firstPlace = 0;
 
 /** Entries of a message whose numbers follow each other. */
 interface Span {
@@ -85,22 +86,29 @@ interface Span {
   readonly place: number;
 }
 
+/** What has become of a message's entries. */
+class Tally {
+  accepted = 0;
+  superseded = 0;
+  expired = 0;
+  rejections: Rejection[] | null = null;
+  warnings: readonly string[] = none;
+}
+
+const none: readonly never[] = [];
+const nothingEnded = new Tally();
+
 /** One message on its way, and the span of its first entries: usually of all. */
 export class PendingMessage implements Span {
   firstSeq = unnumbered;
   lastSeq = unnumbered;
-  readonly place = 0;
   /** Further spans, in order: of a message that takes several batches of a shared log. */
   private more: Span[] | null = null;
   private users = 0;
   private associations = 0;
   private open: number;
-  private accepted = 0;
-  private superseded = 0;
-  private expired = 0;
-  private rejections: Rejection[] | null = null;
-  private warnings: string[] | null = null;
-  private ended = false;
+  /** Null while none has ended, so that a message that waits stays small. */
+  private tally: Tally | null = null;
 
   constructor(
     readonly node: string,
@@ -116,13 +124,17 @@ export class PendingMessage implements Span {
     return this;
   }
 
+  get place(): number {
+    return firstPlace;
+  }
+
   /** Whether any of its entries has a number, by which outcomes find it. */
   get isNumbered(): boolean {
     return this.firstSeq !== unnumbered;
   }
 
   get isOpen(): boolean {
-    return !this.ended;
+    return this.onEnd !== ignore;
   }
 
   /** Further entries of it are taken: how many users it names so far, and associations of these entries. */
@@ -156,26 +168,25 @@ export class PendingMessage implements Span {
   /** One of its entries has ended. True when it was the last. */
   entryEnded(seq: number, ending: Ending): boolean {
     const { rejection, warnings } = ending;
-    if (rejection !== null) this.entryRejected(seq, rejection);
-    else if (ending.effect === 'expired') this.expired += 1;
-    else if (ending.effect === 'accepted') this.accepted += 1;
-    else this.superseded += 1;
-    if (warnings !== null && (this.warnings?.length ?? 0) < mostWarnings)
-      this.warnings = [...(this.warnings ?? []), ...warnings];
+    const tally = (this.tally ??= new Tally());
+    const end = endOf(ending);
+    if (end !== 'rejected') tally[end] += 1;
+    if (rejection !== null) (tally.rejections ??= []).push({ index: this.indexOf(seq), ...rejection });
+    if (warnings !== null && tally.warnings.length < mostWarnings)
+      tally.warnings = [...tally.warnings, ...warnings];
     this.open -= 1;
     if (this.open > 0) return false;
-    const rejections = this.rejections ?? [];
+    const rejections = tally.rejections ?? [];
     const discarded = rejections.length === this.entries;
     if (discarded && rejections.every(({ code }) => code === closedEnd.code)) this.end(closedEnd);
     else this.end({ kind: 'settled', summary: this.summary(), rejections });
     return true;
   }
 
-  private entryRejected(seq: number, rejection: NonNullable<Ending['rejection']>): void {
+  /** Position in the input of the entry with this number. */
+  private indexOf(seq: number): number {
     const place = this.placeOf(seq);
-    const index = this.indexes === null ? place : (this.indexes[place] ?? place);
-    this.rejections ??= [];
-    this.rejections.push({ index, ...rejection });
+    return this.indexes?.[place] ?? place;
   }
 
   endQueued(reason: QueuedReason): void {
@@ -184,8 +195,6 @@ export class PendingMessage implements Span {
 
   /** Nothing further is reported to it. */
   end(end: MessageEnd): void {
-    if (this.ended) return;
-    this.ended = true;
     const tell = this.onEnd;
     // They are kept for a while; they must not keep their messages.
     this.onEnd = ignore;
@@ -193,8 +202,9 @@ export class PendingMessage implements Span {
   }
 
   private summary(): Summary {
-    const { entries, users, associations, accepted, superseded, expired } = this;
-    const warnings = this.warnings === null ? [] : [...new Set(this.warnings)].slice(0, mostWarnings);
+    const { entries, users, associations } = this;
+    const { accepted, superseded, expired, warnings: all } = this.tally ?? nothingEnded;
+    const warnings = all.length === 0 ? [] : [...new Set(all)].slice(0, mostWarnings);
     return { entries, users, associations, accepted, superseded, expired, warnings };
   }
 }
