@@ -129,8 +129,10 @@ export class Coalescing {
       newer.absorbed = newer.absorbed === null ? all : joined(newer.absorbed, all);
       return;
     }
+    // See `markDue`: what an ended entry covers need not be sent again.
+    const due = newer.due && newer.entry.open > 0;
     for (const block of all) {
-      block.due = newer.due;
+      block.due = due;
       block.state = 'ended';
       covered.push(block);
     }

@@ -12,6 +12,7 @@ import type { Logins } from '../schedule/login';
 import type { PackedUser } from '../schedule/batch-builder';
 import type { Post, Settled } from '../schedule/post';
 import type { SentCounts, SentCountStore } from '../monitor/sent-counts';
+import type { AmbiguousRequests } from '../pending/ambiguous';
 import type { PendingBlock, PendingEntry } from '../pending/pending-entry';
 import { mostWarnings } from '../pending-messages';
 import type { Unaccounted } from './unaccounted';
@@ -175,6 +176,9 @@ export class Outcomes {
     if (user.trouble !== null) this.recovers(user.trouble);
     const given = verdict.kind === 'accepted' ? verdict.warnings : [];
     const warnings = remark === null ? given : [...given, remark];
+    const { ambiguous } = user;
+    // They end with their blocks.
+    const replaced = ambiguous === null ? [] : blocks.map(({ absorbed }) => absorbed ?? []);
     for (let place = 0; place < blocks.length; place += 1) {
       const block = blocks[place]!;
       const refusal =
@@ -188,8 +192,10 @@ export class Outcomes {
         continue;
       }
       countBlock(sent, block);
-      this.acceptedBlock(user, block, sentMs, warnings);
+      this.acceptedBlock(block, warnings);
     }
+    if (ambiguous !== null)
+      blocks.forEach((block, place) => markDue(block, replaced[place]!, ambiguous, sentMs));
   }
 
   /** A request of the user was accepted. */
@@ -200,14 +206,8 @@ export class Outcomes {
     if (blockLimit !== null) trouble.blockLimit = blockLimit >= blocksPerUser / 2 ? null : blockLimit * 2;
   }
 
-  private acceptedBlock(user: User, block: PendingBlock, sentMs: number, warnings: readonly string[]): void {
+  private acceptedBlock(block: PendingBlock, warnings: readonly string[]): void {
     if (warnings.length > 0) noteWarnings(block.entry, warnings);
-    // An ambiguous request may run after this one: then the block is sent again.
-    const { ambiguous } = user;
-    if (ambiguous?.mayUndo(block, sentMs) === true) block.due = true;
-    // The same for blocks that end with it: if the rest of this entry is deleted, they count on their own.
-    for (const older of block.absorbed ?? [])
-      if (ambiguous?.mayUndo(older, sentMs) === true) older.due = true;
     this.parts.pendingUsers.end(block, block.sentExpired ? 'expired' : 'accepted', null);
     this.canary = block;
   }
@@ -348,6 +348,22 @@ export class Outcomes {
       this.parts.scheduler.bisection.push({ users: [user], probe: false });
     else this.parts.scheduler.leaveSearch(user, nowMs);
   }
+}
+
+/**
+ * An ambiguous request may run after the one that sent this block: then the block is sent again. The older blocks that ended
+ * with it are not, unless its entry is open: if the rest of that is deleted, they count on their own.
+ */
+function markDue(
+  block: PendingBlock,
+  replaced: readonly PendingBlock[],
+  ambiguous: AmbiguousRequests,
+  sentMs: number,
+): void {
+  if (block.rejected) return;
+  if (ambiguous.mayUndo(block, sentMs)) block.due = true;
+  if (block.entry.open === 0) return;
+  for (const older of replaced) if (ambiguous.mayUndo(older, sentMs)) older.due = true;
 }
 
 /** Counts a block as it was sent: also a resend, and an expired add as a removal. */
