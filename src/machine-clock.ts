@@ -38,13 +38,17 @@ export class MachineClock {
 
   /** Monotonic ms, including the machine's sleep. */
   monoMs(): number {
-    return this.readings.monoMs() + this.sleptMs();
+    const monoMs = this.readings.monoMs();
+    return monoMs + this.#sleptUntil(monoMs);
   }
 
   /** The part of `monoMs` in which the machine slept. */
   sleptMs(): number {
+    return this.#sleptUntil(this.readings.monoMs());
+  }
+
+  #sleptUntil(monoMs: number): number {
     const { readings } = this;
-    const monoMs = readings.monoMs();
     const wallAheadMs = readings.wallMs() - monoMs;
     if (Math.abs(wallAheadMs - this.#wallAheadMs) > noticedMs) {
       this.#wallAheadMs = wallAheadMs;

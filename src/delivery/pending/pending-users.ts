@@ -55,9 +55,10 @@ export class PendingUsers {
     return user;
   }
 
-  /** Adds an entry to its user. */
+  /** Adds an entry to its user, which is in memory if the entry is a `further` one. */
   add(entry: PendingEntry, hash: number): User {
-    const user = this.userOf(entry.checked.userKey, hash);
+    const { userKey } = entry.checked;
+    const user = entry.further ? this.users.get(userKey)! : this.newUser(userKey, hash);
     user.add(entry);
     // A newer state does not wait for the backoff of an older one.
     endBackoff(user);
@@ -81,9 +82,7 @@ export class PendingUsers {
     return this.users.values();
   }
 
-  private userOf(key: string, hash: number): User {
-    const found = this.users.get(key);
-    if (found !== undefined) return found;
+  private newUser(key: string, hash: number): User {
     const user = new User(key, hash);
     this.users.set(key, user);
     const untilMs = this.recoveredRequests.untilByUser.get(hash);
@@ -212,7 +211,7 @@ export class PendingUsers {
 
   /** Ends the entries of a user up to a sequence number, also those that are only in the store. */
   eraseUser(key: string, hash: number, throughSeq: number, nowMs: number): void {
-    const user = this.userOf(key, hash);
+    const user = this.users.get(key) ?? this.newUser(key, hash);
     this.readAhead.older.erase(user, throughSeq);
     this.update(user, nowMs);
   }

@@ -148,19 +148,19 @@ export class User implements EntryOwner {
 
   /** Removes and returns the settled entries before the first open one, up to a sequence number. */
   takeRetired(throughSeq = Infinity): readonly PendingEntry[] {
+    const { several, only } = this;
+    if (several === null && (only === null || only.seq > throughSeq || !only.done)) return none;
     const { entries } = this;
     let count = 0;
-    while (count < entries.length && entries[count]!.seq <= throughSeq && entries[count]!.done) count += 1;
+    for (; count < entries.length && entries[count]!.seq <= throughSeq && entries[count]!.done; count += 1)
+      this.release(entries[count]!);
     if (count === 0) return none;
-    const all = count === entries.length;
-    const retired = all ? entries : this.several!.entries.splice(0, count);
-    for (const entry of retired) this.release(entry);
-    if (!all) return retired;
+    if (count < entries.length) return several!.entries.splice(0, count);
     this.only = null;
-    this.several?.waitingBlocks.clear();
+    several?.waitingBlocks.clear();
     this.several = null;
     this.ambiguous?.due.splice(0);
-    return retired;
+    return entries;
   }
 
   /** Removes and returns covered entries at any position. Searches only when there are many entries. */

@@ -144,7 +144,8 @@ export class Outcomes {
       const verdict = found?.[index] ?? plainlyAccepted;
       this.acceptedUser(post.users[index]!, verdict, remark, post.sentMs, sent);
     }
-    for (const { user } of post.users) if (user.inBisection) this.searchOn(user, nowMs);
+    if (post.search !== null)
+      for (const { user } of post.users) if (user.inBisection) this.searchOn(user, nowMs);
   }
 
   /** Returns the remark for messages of a request that the service did not count completely, or null. */

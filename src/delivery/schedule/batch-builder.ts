@@ -1,6 +1,7 @@
 // Batch builder: assembles the body of one request from text that was serialised once. The size is known before
 // the body is built.
 
+import type { Block } from '../../entry/entry';
 import { blockText, utf8Bytes } from '../../entry/serialise';
 import { documentedRequestLimits } from './request-limits';
 import { sentExpiration, type PendingBlock } from '../pending/pending-entry';
@@ -13,10 +14,12 @@ export interface PackedUser {
 
 const open = '{"rt_segment":[';
 const close = ']}';
+/** After a user, unless it is the last one. */
+const closeBeforeNext = ']},';
 
 export class BatchBuilder {
   readonly users: PackedUser[] = [];
-  private readonly parts: string[] = [];
+  private readonly parts: string[] = [open];
   private bytes = open.length + close.length;
 
   constructor(
@@ -40,7 +43,6 @@ export class BatchBuilder {
     const blocks = fitting === wanted.length ? wanted : wanted.slice(0, fitting);
     const { userHead, userHeadBytes } = blocks[blocks.length - 1]!.entry.checked;
     const { parts } = this;
-    if (this.users.length > 0) parts.push(',');
     parts.push(userHead);
     let bytes = userHeadBytes + close.length + (this.users.length === 0 ? 0 : 1);
     for (let i = 0; i < blocks.length; i += 1) {
@@ -50,9 +52,9 @@ export class BatchBuilder {
       block.sentExpired = minutes === -1 && expiration !== -1;
       if (i > 0) parts.push(',');
       parts.push(minutes === expiration ? text : blockText(head, minutes));
-      bytes += headBytes + slotBytes(minutes) + (i === 0 ? 0 : 1);
+      bytes += headBytes + slotBytes(block.segBlock, minutes) + (i === 0 ? 0 : 1);
     }
-    parts.push(close);
+    parts.push(closeBeforeNext);
     this.bytes += bytes;
     this.users.push({ user, blocks });
     return fitting;
@@ -63,7 +65,9 @@ export class BatchBuilder {
    * exceeded unnoticed.
    */
   body(): string {
-    const body = open + this.parts.join('') + close;
+    const { parts } = this;
+    parts[parts.length - 1] = this.size === 0 ? open + close : close + close;
+    const body = parts.join('');
     const bytes = utf8Bytes(body);
     if (bytes !== this.bytes) throw new Error(`packed ${this.bytes} bytes, built ${bytes}`);
     return body;
@@ -76,7 +80,8 @@ export class BatchBuilder {
     for (let i = 0; i < blocks.length; i += 1) {
       const block = blocks[i]!;
       headBytes = Math.max(headBytes, block.entry.checked.userHeadBytes);
-      left -= block.segBlock.headBytes + slotBytes(sentExpiration(block, this.nowMonoMs)) + (i === 0 ? 0 : 1);
+      const minutes = sentExpiration(block, this.nowMonoMs);
+      left -= block.segBlock.headBytes + slotBytes(block.segBlock, minutes) + (i === 0 ? 0 : 1);
       if (left < headBytes) return i;
     }
     return blocks.length;
@@ -84,7 +89,8 @@ export class BatchBuilder {
 }
 
 /** Bytes of the expiration and the brace that closes the block. */
-function slotBytes(minutes: number | null): number {
+function slotBytes({ head, expiration, text }: Block, minutes: number | null): number {
+  if (minutes === expiration) return text.length - head.length;
   if (minutes === null) return 1;
   return ',"expiration":}'.length + digits(minutes);
 }

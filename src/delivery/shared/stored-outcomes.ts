@@ -16,6 +16,7 @@ export function outcomesOfOthers(
   instance: string | undefined,
 ): OutcomeRow[] {
   const outcomes: OutcomeRow[] = [];
+  if (instance === undefined) return outcomes;
   for (const entry of entries) {
     const { instance: its } = entry.source;
     if (its === undefined || its === instance) continue;
