@@ -3,6 +3,7 @@
 import { strict as assert } from 'node:assert';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Fate, SentEntry } from './support/fake-service';
+import { retainedBy } from './support/retained';
 import { device, World, type WorldOptions } from './support/world';
 
 const user = device(1);
@@ -48,6 +49,25 @@ describe('after an ambiguous request', () => {
       `repeated after ${removals[1]!.sentMs - lostMs} ms`,
     );
     assert.ok(removals[1]!.sentMs < lostMs + lateMarginMs + 1_500);
+  });
+
+  it('only the newest of many entries is kept and sent again, also after a crash', async () => {
+    for (const dies of [false, true]) {
+      const world = await withLostAdd();
+      await world.clock.advance(100);
+      const messages = Array.from({ length: 200 }, (_, at) =>
+        world.add(user, [{ seg_id: 1, value: 2 + at }]),
+      );
+      await world.clock.advance(timeoutMs + 200);
+      assert.ok(messages.every(({ end }) => end?.kind === 'settled'));
+      // The newest, and the canary.
+      assert.ok(retainedBy(world.engine, [world.logStore, world.clock]).entries <= 2);
+      if (dies) world.kill();
+      await world.rest(60_000);
+      assert.deepEqual(world.violations(), []);
+      const values = world.service.log.filter((one) => one.user === `idfa:${user}`).map(({ value }) => value);
+      assert.deepEqual(values, dies ? [201, 201, 1, 201] : [201, 1, 201]);
+    }
   });
 
   it('a resend is not forgotten when its node closes, though the queue is in memory', async () => {
