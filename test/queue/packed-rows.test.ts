@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 
-import type { NewRow } from '../../src/queue/store';
-import { pack, unpack } from '../../src/queue/sqlite/packed-rows';
+import type { NewRow, Row } from '../../src/queue/store';
+import { packNew, packRead, unpackNew, unpackRead } from '../../src/queue/sqlite/packed-rows';
 
 const source = fc.record({ node: fc.string(), account: fc.string() }, { noNullPrototype: true });
 const row = fc.record({
@@ -29,7 +29,12 @@ describe('packed rows', () => {
             seq: at + 1,
             source: sources[each.source]!,
           }));
-          assert.deepEqual(unpack(structuredClone(pack(given))), given);
+          assert.deepEqual(unpackNew(structuredClone(packNew(given))), given);
+          const read: Row[] = given.map(({ cold, ...each }) => ({
+            ...each,
+            state: cold === true ? 'repeat' : 'waiting',
+          }));
+          assert.deepEqual(unpackRead(structuredClone(packRead(read))), read);
         },
       ),
     );

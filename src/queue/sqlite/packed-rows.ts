@@ -1,22 +1,43 @@
-// Packed rows: new rows for another thread as columns instead of objects, because cloning a thousand objects
-// costs more than writing them to disk.
+// Packed rows: rows for another thread as columns instead of objects, because cloning a thousand objects costs more than
+// writing them to disk.
 
 import { laneCodes, lanesByCode } from '../row-codes';
-import type { NewRow, Source } from '../store';
+import type { NewRow, Row, Source } from '../store';
 
-/** The numbers of all rows in one array, their bodies in one string. */
-export interface PackedRows {
-  /** `numbersPerRow` numbers for each row, in the order of `pack`. */
+/** The numbers of all rows in one array. */
+interface Columns {
+  /** `numbersPerRow` numbers for each row, in the order of `columnsOf`. */
   readonly numbers: Float64Array<ArrayBuffer>;
   readonly sources: readonly Source[];
+}
+
+/** New rows, which end in the thread that unpacks them: one text is cloned faster than many. */
+export interface PackedNew extends Columns {
   readonly bodies: string;
 }
 
-const numbersPerRow = 8;
-/** Added to the lane of a row that is cold. */
-const coldFlag = 2;
+/** Rows that were read. A part of one long text would keep all of it in memory, so each body is a text of its own. */
+export interface PackedRead extends Columns {
+  readonly bodies: readonly string[];
+}
 
-export function pack(rows: readonly NewRow[]): PackedRows {
+const numbersPerRow = 8;
+/** Added to the lane of a new row that is cold, and of a row that was read and is to be repeated. */
+const flag = 2;
+
+export function packNew(rows: readonly NewRow[]): PackedNew {
+  return { ...columnsOf(rows, ({ cold }) => cold === true), bodies: bodiesOf(rows).join('') };
+}
+
+export function packRead(rows: readonly Row[]): PackedRead {
+  return { ...columnsOf(rows, ({ state }) => state === 'repeat'), bodies: bodiesOf(rows) };
+}
+
+function bodiesOf(rows: readonly { readonly body: string }[]): string[] {
+  return rows.map(({ body }) => body);
+}
+
+function columnsOf<R extends NewRow | Row>(rows: readonly R[], isFlagged: (row: R) => boolean): Columns {
   const numbers = new Float64Array(rows.length * numbersPerRow);
   const sources: Source[] = [];
   let at = 0;
@@ -24,7 +45,7 @@ export function pack(rows: readonly NewRow[]): PackedRows {
     // Rows of one message share one source object.
     if (row.source !== sources.at(-1)) sources.push(row.source);
     numbers[at++] = row.seq;
-    numbers[at++] = laneCodes[row.lane] + (row.cold === true ? coldFlag : 0);
+    numbers[at++] = laneCodes[row.lane] + (isFlagged(row) ? flag : 0);
     numbers[at++] = row.userHash;
     numbers[at++] = sources.length - 1;
     numbers[at++] = row.eventWallMs;
@@ -32,27 +53,46 @@ export function pack(rows: readonly NewRow[]): PackedRows {
     numbers[at++] = row.appendedWallMs;
     numbers[at++] = row.body.length;
   }
-  return { numbers, sources, bodies: rows.map(({ body }) => body).join('') };
+  return { numbers, sources };
 }
 
-/** Restores the rows. */
-export function unpack({ numbers, sources, bodies }: PackedRows): NewRow[] {
-  const rows: NewRow[] = [];
-  let start = 0;
-  for (let at = 0; at < numbers.length; at += numbersPerRow) {
-    const end = start + numbers[at + 7]!;
-    rows.push({
+export function unpackNew({ bodies, ...columns }: PackedNew): NewRow[] {
+  let end = 0;
+  return unpack(
+    columns,
+    (_, chars) => bodies.slice(end, (end += chars)),
+    (row, cold) => ({ ...row, cold }),
+  );
+}
+
+export function unpackRead({ bodies, ...columns }: PackedRead): Row[] {
+  return unpack(
+    columns,
+    (index) => bodies[index]!,
+    (row, repeats) => ({ ...row, state: repeats ? 'repeat' : 'waiting' }),
+  );
+}
+
+function unpack<R>(
+  { numbers, sources }: Columns,
+  bodyOf: (index: number, chars: number) => string,
+  rowOf: (row: Omit<NewRow, 'cold'>, isFlagged: boolean) => R,
+): R[] {
+  const rows = new Array<R>(numbers.length / numbersPerRow);
+  for (let index = 0; index < rows.length; index++) {
+    const at = index * numbersPerRow;
+    const code = numbers[at + 1]!;
+    const row = {
       seq: numbers[at]!,
-      lane: lanesByCode[numbers[at + 1]! % coldFlag]!,
+      lane: lanesByCode[code % flag]!,
       userHash: numbers[at + 2]!,
       source: sources[numbers[at + 3]!]!,
       eventWallMs: numbers[at + 4]!,
       eventMonoMs: numbers[at + 5]!,
       appendedWallMs: numbers[at + 6]!,
-      body: bodies.slice(start, end),
-      cold: numbers[at + 1]! >= coldFlag,
-    });
-    start = end;
+      body: bodyOf(index, numbers[at + 7]!),
+    };
+    rows[index] = rowOf(row, code >= flag);
   }
   return rows;
 }

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 
 import { carryOut } from './log-host';
 import { QueueError, type NewRow } from '../store';
-import { unpack } from './packed-rows';
+import { packRead, unpackNew } from './packed-rows';
 import { openLog, type SqliteLog } from './sqlite-log';
 import { callOf, type ThreadData, type ThreadReply, type ThreadRequest } from './thread-host';
 
@@ -26,12 +26,13 @@ function serve(port: NonNullable<typeof parentPort>, { path, cipher }: ThreadDat
       return;
     }
     if (request.kind === 'rows') {
-      for (const row of unpack(request.append)) before.push(row);
+      for (const row of unpackNew(request.append)) before.push(row);
       return;
     }
     const call = callOf(request, before.splice(0));
     try {
-      reply({ kind: 'done', value: carryOut(log, call) });
+      if (call.method === 'read') reply({ kind: 'rows', rows: packRead(log.read(...call.args)) });
+      else reply({ kind: 'done', value: carryOut(log, call) });
     } catch (error) {
       reply({ kind: 'failed', ...plain(error) });
     }

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 
 import type { LogCall, LogHost, PendingCall, Turns } from './log-host';
 import { QueueError, type Commit, type NewRow } from '../store';
-import { pack, unpack, type PackedRows } from './packed-rows';
+import { packNew, unpackNew, unpackRead, type PackedNew, type PackedRead } from './packed-rows';
 import type { EncryptionOptions } from './encryption';
 
 /** Data that a thread starts with. */
@@ -15,13 +15,15 @@ export interface ThreadData {
 
 /** A commit's new rows travel beside it; of very many rows, all but the last before it. */
 export type ThreadRequest =
-  | { readonly kind: 'rows'; readonly append: PackedRows }
-  | { readonly kind: 'call'; readonly call: LogCall; readonly append: PackedRows | null }
+  | { readonly kind: 'rows'; readonly append: PackedNew }
+  | { readonly kind: 'call'; readonly call: LogCall; readonly append: PackedNew | null }
   | { readonly kind: 'close' };
 export type ThreadReply =
   | { readonly kind: 'opened'; readonly commits: number }
   | { readonly kind: 'refused'; readonly code: QueueError['code']; readonly message: string }
   | { readonly kind: 'done'; readonly value: unknown }
+  /** The result of `read`. */
+  | { readonly kind: 'rows'; readonly rows: PackedRead }
   | { readonly kind: 'failed'; readonly code: QueueError['code']; readonly message: string };
 
 /** Receives the calls without results when a thread dies, in order. The first may have been carried out. */
@@ -66,8 +68,8 @@ function* requestsOf(call: LogCall, rowsPerStep: number): Generator<ThreadReques
   const { append = [], ...rest } = call.args[0];
   let at = 0;
   for (; append.length - at > rowsPerStep; at += rowsPerStep)
-    yield { kind: 'rows', append: pack(append.slice(at, at + rowsPerStep)) };
-  const last = append.length === 0 ? null : pack(at === 0 ? append : append.slice(at));
+    yield { kind: 'rows', append: packNew(append.slice(at, at + rowsPerStep)) };
+  const last = append.length === 0 ? null : packNew(at === 0 ? append : append.slice(at));
   yield { kind: 'call', call: { method: 'commit', args: [rest] }, append: last };
 }
 
@@ -77,7 +79,7 @@ export function callOf(
   before: readonly NewRow[],
 ): LogCall {
   if (call.method !== 'commit' || append === null) return call;
-  const rows = unpack(append);
+  const rows = unpackNew(append);
   const commit: Commit = { ...call.args[0], append: before.length === 0 ? rows : [...before, ...rows] };
   return { method: 'commit', args: [commit] };
 }
@@ -145,6 +147,7 @@ class ThreadHost implements LogHost {
     const pending = this.#pending.shift();
     if (this.#pending.length === 0 && !this.#closing) this.worker.unref();
     if (reply.kind === 'done') pending?.resolve(reply.value);
+    else if (reply.kind === 'rows') pending?.resolve(unpackRead(reply.rows));
     else if (reply.kind === 'failed') pending?.reject(new QueueError(reply.code, reply.message));
   }
 }
