@@ -124,6 +124,14 @@ export function userIdProblem(id: string, domain: string | null): Problem | null
   return { code: 'user_id_not_hex', params: { got: shorten(id), domain: domain!, digits: device.digits } };
 }
 
+/** Whether a user has no problem. */
+export function isUser(rawId: unknown, rawDomain: unknown, allowCustom: boolean): boolean {
+  const domain = readDomain(rawDomain, allowCustom);
+  const id = readUserId(rawId);
+  if (typeof id !== 'string' || (typeof domain === 'object' && domain !== null)) return false;
+  return userIdProblem(id, domain) === null;
+}
+
 function isAllZero(id: string): boolean {
   return zerosOrHyphens.test(id) && id.includes('0');
 }

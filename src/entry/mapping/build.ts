@@ -1,7 +1,7 @@
 // Core of the segment builder: builds entries from a message, or from each of its items, and checks them.
 import type { BuilderConfig } from './builder-config';
 import { checkEntry } from '../check';
-import { compilePlan, draftOf, ValueReader, type Plan } from './draft';
+import { compilePlan, draftOf, isRight, ValueReader, type CheckedPlan, type Draft } from './draft';
 import type { Entry } from '../entry';
 import { type Issue } from '../issues';
 import { shorten } from '../shorten';
@@ -128,7 +128,7 @@ function itemsResult(items: readonly BuiltItem[]): BuildResult {
   return { kind: 'items', items };
 }
 
-function buildOne(inputs: Inputs, plan: Plan, context: BuildContext): BuiltItem | Promise<BuiltItem> {
+function buildOne(inputs: Inputs, plan: CheckedPlan, context: BuildContext): BuiltItem | Promise<BuiltItem> {
   const values = inputs.evaluate(context);
   return values instanceof Promise
     ? values.then((settled) => assemble(inputs, plan, settled, context))
@@ -136,16 +136,24 @@ function buildOne(inputs: Inputs, plan: Plan, context: BuildContext): BuiltItem 
 }
 
 /** Makes one entry from the values of all inputs, with the out node's own check, which would refuse it otherwise. */
-function assemble(inputs: Inputs, plan: Plan, values: readonly unknown[], context: BuildContext): BuiltItem {
+function assemble(
+  inputs: Inputs,
+  plan: CheckedPlan,
+  values: readonly unknown[],
+  context: BuildContext,
+): BuiltItem {
   const reader = new ValueReader(inputs.list, values);
   const entry = draftOf(plan, reader);
+  if (reader.issues === null && isRight(plan, entry)) return builtOf(entry);
   // Fields without a value already have an issue; the check finds those of all others.
   const result = checkEntry(entry);
-  if (result.ok && reader.issues === null) {
-    entry.user_id = String(entry.user_id);
-    return { ok: true, entry: entry as unknown as Entry };
-  }
+  if (result.ok && reader.issues === null) return builtOf(entry);
   const issues = reader.issues ?? [];
   if (!result.ok) issues.push(...result.issues.filter((issue) => !reader.covers(issue)));
   return { ok: false, item: context.item === undefined ? entry : context.item, issues };
+}
+
+function builtOf(draft: Draft): BuiltItem {
+  draft.user_id = String(draft.user_id);
+  return { ok: true, entry: draft as unknown as Entry };
 }

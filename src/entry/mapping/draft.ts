@@ -1,9 +1,9 @@
 // Drafts an unchecked entry from the evaluated inputs of a segment builder.
 import { minutesPerUnit, type BuilderConfig, type SegmentRow } from './builder-config';
-import { maxBlocks, maxInt, maxWordChars } from '../check';
+import { checkEntry, maxBlocks, maxInt, maxWordChars } from '../check';
 import type { SegBlock } from '../entry';
 import { readEventTime } from '../event-time';
-import { knownDomains } from '../keys';
+import { isUser, knownDomains } from '../keys';
 import { type Issue } from '../issues';
 import { shorten } from '../shorten';
 import { Failed, failedIssue, issueOf, type Input, type Inputs } from './typed-inputs';
@@ -18,6 +18,11 @@ export interface Plan {
   readonly rows: readonly RowPlan[];
 }
 
+/** A plan with the blocks that are the same for every message, which have passed the check. Null: each message has its own. */
+export interface CheckedPlan extends Plan {
+  readonly fixedBlocks: readonly DraftBlock[] | null;
+}
+
 interface RowPlan {
   readonly by: 'id' | 'code';
   readonly segment: number;
@@ -26,7 +31,12 @@ interface RowPlan {
   readonly expiration: { readonly slot: number; readonly minutes: number } | 'never' | 'default';
 }
 
-export function compilePlan(config: BuilderConfig, inputs: Inputs): Plan {
+export function compilePlan(config: BuilderConfig, inputs: Inputs): CheckedPlan {
+  const plan = planOf(config, inputs);
+  return { ...plan, fixedBlocks: fixedBlocksOf(plan, inputs) };
+}
+
+function planOf(config: BuilderConfig, inputs: Inputs): Plan {
   const action =
     config.action === 'property'
       ? { slot: inputs.add('actionProperty', config.actionProperty, config.actionType)! }
@@ -59,6 +69,21 @@ function compileExpiration(row: SegmentRow, path: string, inputs: Inputs): RowPl
   };
 }
 
+function fixedBlocksOf(plan: Plan, { constants, list, variable }: Inputs): readonly DraftBlock[] | null {
+  const { action, rows } = plan;
+  if (typeof action !== 'string' || rows.some((row) => slotsOf(row).some((slot) => variable.includes(slot))))
+    return null;
+  const reader = new ValueReader(list, constants);
+  const seg_block = blocksOf(plan, reader, action === 'remove');
+  // Any user will do.
+  return checkEntry({ user_id: '1', seg_block }).ok && reader.issues === null ? seg_block : null;
+}
+
+function slotsOf({ segment, member, value, expiration }: RowPlan): number[] {
+  const slots = [segment, member, value, typeof expiration === 'string' ? null : expiration.slot];
+  return slots.filter((slot) => slot !== null);
+}
+
 /** An entry before its check, whose fields have the unchecked values of their inputs. */
 export interface Draft {
   user_id: unknown;
@@ -70,11 +95,12 @@ export interface Draft {
 type DraftBlock = Partial<Record<keyof SegBlock, unknown>>;
 
 /** Drafts the entry. For inputs without a value, the reader has issues afterwards. */
-export function draftOf(plan: Plan, reader: ValueReader): Draft {
+export function draftOf(plan: CheckedPlan, reader: ValueReader): Draft {
   const domain = reader.domain(plan.domain);
   const removes = reader.removes(plan.action);
   const userId = reader.raw(plan.userId, 'user_id');
-  const blocks = blocksOf(plan, reader, removes);
+  // A copy, since later nodes may change it.
+  const blocks = plan.fixedBlocks?.map((block) => ({ ...block })) ?? blocksOf(plan, reader, removes);
   const entry: Draft =
     domain === null ? { user_id: userId, seg_block: blocks } : { user_id: userId, domain, seg_block: blocks };
   const eventTime = reader.eventTime(plan.eventTime);
@@ -82,6 +108,15 @@ export function draftOf(plan: Plan, reader: ValueReader): Draft {
   if (plan.allowCustomDomain && typeof domain === 'string' && !knownDomains.includes(domain))
     entry.custom_domain = true;
   return entry;
+}
+
+/** Whether a draft with fixed blocks passes the check. False says nothing about one with blocks of its own. */
+export function isRight({ fixedBlocks, eventTime }: CheckedPlan, draft: Draft): boolean {
+  return (
+    fixedBlocks !== null &&
+    eventTime === null &&
+    isUser(draft.user_id, draft.domain, draft.custom_domain === true)
+  );
 }
 
 function blocksOf({ rows }: Plan, reader: ValueReader, removes: boolean): DraftBlock[] {

@@ -42,18 +42,29 @@ class InsideText extends Failed {
   }
 }
 
+/** Their values are the same for every message: an environment variable does not change while a node runs. */
+const constantTypes: readonly string[] = ['str', 'num', 'env'];
+const nothing: BuildContext = { message: {}, item: undefined };
+
 /** All inputs of a builder, evaluated together, so that asynchronous ones run concurrently. */
 export class Inputs {
   readonly list: Input[] = [];
   readonly issues: Issue[] = [];
+  /** The values of constant inputs by slot, evaluated once; undefined for the other inputs, which `variable` lists. */
+  readonly constants: unknown[] = [];
+  readonly variable: number[] = [];
 
   constructor(private readonly resolveProperty: ResolveProperty) {}
 
   /** The slot (index) of an input, or null for an empty input. */
   add(path: string, value: string, type: string): number | null {
     if (isUnset(value, type)) return null;
-    this.list.push(this.single(path, value, type));
-    return this.list.length - 1;
+    const input = this.single(path, value, type);
+    const slot = this.list.push(input) - 1;
+    const isConstant = constantTypes.includes(type);
+    this.constants.push(isConstant ? evaluateInput(input, nothing) : undefined);
+    if (!isConstant) this.variable.push(slot);
+    return slot;
   }
 
   single(path: string, value: string, type: string): Input {
@@ -66,10 +77,10 @@ export class Inputs {
   }
 
   evaluate(context: BuildContext): unknown[] | Promise<unknown[]> {
-    const { list } = this;
-    const values = new Array<unknown>(list.length);
+    const { list, variable } = this;
+    const values = this.constants.slice();
     let someLater = false;
-    for (let slot = 0; slot < list.length; slot++) {
+    for (const slot of variable) {
       const value = evaluateInput(list[slot]!, context);
       values[slot] = value;
       if (value instanceof Later) someLater = true;
