@@ -1,7 +1,7 @@
 // The loader: brings entries into memory, from the messages of a turn and from the rows of the queue.
 
 import type { CheckedEntry } from '../entry/entry';
-import { parseBody } from '../entry/check';
+import { parseBody } from '../entry/read-body';
 import type { NewRow, Opened, Row } from '../queue/store';
 import type { SharedRow } from '../queue/shared-log';
 import type { CommitBuffer } from './commit-buffer';

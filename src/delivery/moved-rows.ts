@@ -1,7 +1,7 @@
 // Rows of another queue, taken into the queue of an account whose address or member was mended.
 
 import type { CheckedEntry } from '../entry/entry';
-import { readBody } from '../entry/check';
+import { readBody } from '../entry/read-body';
 import type { MovedRows } from '../queue/orphaned-queue';
 import { QueueError, type Row } from '../queue/store';
 import type { Engine } from './engine';

@@ -1,14 +1,13 @@
-// Checks an entry by the service's rules (service.md 3.1, 3.2 and 6) and serialises it for queue and batch. Reads
-// entries of the queue back.
+// Checks an entry by the service's rules (service.md 3.1, 3.2 and 6) and serialises it for queue and batch.
 //
 // Written by hand instead of with a schema, since it runs for every entry of every message.
 import { boundedJson } from './bounded-json';
 import type { Block, CheckedEntry } from './entry';
 import { readEventTime } from './event-time';
 import { printable } from './foreign-text';
-import { sentence, type Issue, type IssueCode, type Problem } from './issues';
+import { type Issue, type IssueCode, type Problem } from './issues';
 import { isPlain, readDomain, readUserId, textProblem, userIdProblem, userKeyOf } from './keys';
-import { blockOf, notAgingPrefix, utf8Bytes } from './serialise';
+import { blockOf, utf8Bytes } from './serialise';
 import { shorten, shortenThrown } from './shorten';
 
 /** Limit of blocks in one entry, which bounds its memory. The engine spreads more than 100 over several requests. */
@@ -346,38 +345,4 @@ function isProblem(value: unknown): value is Problem {
 
 function isRemoval(block: Block): boolean {
   return block.expiration === -1;
-}
-
-/**
- * Reads a body of `queuedBody` back. The result equals the original, except that `eventTimeMs` is null.
- *
- * @throws Error with a sentence for a damaged body
- */
-export function parseBody(body: string): CheckedEntry {
-  const ages = !body.startsWith(notAgingPrefix);
-  let input: unknown;
-  try {
-    input = JSON.parse(ages ? body : body.slice(notAgingPrefix.length));
-  } catch {
-    throw new Error('A queued entry is damaged: it is not JSON any more');
-  }
-  // These options were checked when the entry was appended.
-  const result = checkEntry(input, { allowCustomDomain: true, allowUnknownFields: true, ages });
-  if (!result.ok) throw new Error(`A queued entry is damaged: ${result.issues.map(sentence).join('; ')}`);
-  return result.entry;
-}
-
-/** Like `parseBody`, but null for a damaged body. */
-export function readBody(body: string): CheckedEntry | null {
-  try {
-    return parseBody(body);
-  } catch {
-    return null;
-  }
-}
-
-/** Whether a body belongs to one of these users; false for a damaged body. */
-export function isBodyOf(userKeys: readonly string[], body: string): boolean {
-  const entry = readBody(body);
-  return entry !== null && userKeys.includes(entry.userKey);
 }

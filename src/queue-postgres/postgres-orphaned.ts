@@ -2,7 +2,7 @@
 // another member now. Lists, purges and erases; never changes a queue that some instance uses.
 
 import { hashUserKey } from '../entry/keys';
-import { isBodyOf } from '../entry/check';
+import { isBodyOf } from '../entry/read-body';
 import type { DatabasePlace, DatabaseQueues, OrphanedSharedQueue } from './database-queues';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { postgresError, toPostgresError } from './postgres-errors';

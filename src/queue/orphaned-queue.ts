@@ -6,7 +6,7 @@
 
 import { existsSync } from 'node:fs';
 
-import { isBodyOf } from '../entry/check';
+import { isBodyOf } from '../entry/read-body';
 import { hashUserKey } from '../entry/keys';
 import { lanes, type QueueError, type QueueStore, type RecoveredRecord, type Row } from './store';
 import type { EncryptionOptions } from './sqlite/encryption';

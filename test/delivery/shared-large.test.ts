@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { CheckedEntry } from '../../src/entry/entry';
-import { parseBody } from '../../src/entry/check';
+import { parseBody } from '../../src/entry/read-body';
 import { closedEnd, type MessageEnd, type Recovered } from '../../src/delivery/pending-messages';
 import { commonOf } from '../../src/delivery/engine-options';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';

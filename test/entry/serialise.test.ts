@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { blockText, bodyChars, entryBody, queuedBody } from '../../src/entry/serialise';
-import { checkEntry, isBodyOf, parseBody } from '../../src/entry/check';
+import { checkEntry } from '../../src/entry/check';
+import { isBodyOf, parseBody } from '../../src/entry/read-body';
 import { entry } from './arbitraries';
 
 describe('parseBody', () => {

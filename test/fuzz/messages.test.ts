@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 
 import { engines } from '../../nodes/account/process-wide';
-import { checkEntry, type CheckOptions, parseBody } from '../../src/entry/check';
+import { checkEntry, type CheckOptions } from '../../src/entry/check';
+import { parseBody } from '../../src/entry/read-body';
 import type { Entry } from '../../src/entry/entry';
 import { sentence, type Issue } from '../../src/entry/issues';
 import { shortenThrown } from '../../src/entry/shorten';

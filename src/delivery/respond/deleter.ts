@@ -7,7 +7,7 @@
 // Deletions continue after a crash. Of erasures the store keeps only hashes, until they are complete.
 
 import { hashUserKey } from '../../entry/keys';
-import { parseBody } from '../../entry/check';
+import { parseBody } from '../../entry/read-body';
 import type { QueueStore } from '../../queue/store';
 import type { PendingUsers } from '../pending/pending-users';
 import type { User } from '../pending/user';

@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 
 import { InTurn } from '../../in-turn';
 import { hashUserKey } from '../../entry/keys';
-import { isBodyOf } from '../../entry/check';
+import { isBodyOf } from '../../entry/read-body';
 import { charsOf, firstBatch, rowsPerBatch } from '../../queue/batches';
 import { lanes, type NewRow, type QueueStore, type Row } from '../../queue/store';
 import type { Batch, SharedLog, SharedRow } from '../../queue/shared-log';

@@ -2,7 +2,7 @@
 // its way at a time, so that they arrive in order; and what comes of their entries finds its message again.
 
 import type { CheckedEntry } from '../../entry/entry';
-import { readBody } from '../../entry/check';
+import { readBody } from '../../entry/read-body';
 import type { NewRow, Row } from '../../queue/store';
 import type { Clock } from '../../clock';
 import type { Common } from '../engine-options';

@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 
-import { isBodyOf, parseBody } from '../../entry/check';
+import { isBodyOf, parseBody } from '../../entry/read-body';
 import { entryBody } from '../../entry/serialise';
 import type { OutcomeRow } from '../../queue/store';
 import { endOf } from '../pending-messages';
