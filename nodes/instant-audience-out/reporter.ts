@@ -2,7 +2,7 @@
 // reports, even if one of them takes longer.
 
 import type { Node, NodeAPI, NodeMessage } from 'node-red';
-import { type CheckedEntry, shortenThrown, entryBody, inSlices, type Steps } from '../../src/entry/index';
+import { type CheckedEntry, shortenThrown, inSlices, type Steps } from '../../src/entry/index';
 import { dryRunSteps, type Recovered, type RequestLimits, type MessageEnd } from '../../src/delivery/index';
 import { isWired } from '../shared/deployed';
 import { withSection } from '../shared/docs';
@@ -292,5 +292,5 @@ export class Reporter {
 }
 
 function plainEntry({ entry }: Recovered): unknown {
-  return JSON.parse(entryBody(entry));
+  return JSON.parse(entry.body);
 }

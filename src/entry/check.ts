@@ -7,7 +7,7 @@ import { readEventTime } from './event-time';
 import { printable } from './foreign-text';
 import { type Issue, type IssueCode, type Problem } from './issues';
 import { isPlain, readDomain, readUserId, textProblem, userIdProblem, userKeyOf } from './keys';
-import { blockOf, utf8Bytes } from './serialise';
+import { blockOf, bodyOf, listOf, utf8Bytes } from './serialise';
 import { shorten, shortenThrown } from './shorten';
 
 /** Limit of blocks in one entry, which bounds its memory. The engine spreads more than 100 over several requests. */
@@ -37,7 +37,8 @@ export type CheckResult =
   | { readonly ok: true; readonly entry: CheckedEntry }
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
-class Findings {
+/** The issues of an entry so far. */
+export class Findings {
   /** Allocated with the first issue, since most entries have none. */
   private found: Issue[] | null = null;
   count = 0;
@@ -78,6 +79,8 @@ export function checkEntry(input: unknown, options: CheckOptions = {}): CheckRes
   }
 }
 
+const none: readonly never[] = [];
+
 const entryKeys = ['user_id', 'domain', 'seg_block', 'event_time', 'custom_domain'];
 const blockKeys = ['seg_id', 'seg_code', 'member_id', 'value', 'expiration'];
 
@@ -108,25 +111,30 @@ function readEntry(input: unknown, options: CheckOptions, findings: Findings): C
   if (isProblem(eventTime)) findings.addProblem(eventTime, 'event_time');
   const blocks = readBlocks(rawBlocks, allowUnknown, findings);
   if (user === null || blocks === null || findings.count > 0) return null;
-  const { userKey, spelling, userHead, userHeadBytes } = user;
-  const removes = blocks.some(isRemoval);
-  // Without object spread, which is slower, since this runs for every entry of every message.
-  return {
-    userKey,
-    spelling,
-    userHead,
-    userHeadBytes,
-    blocks,
-    removes,
-    eventTimeMs: eventTime as number | null,
-    ages: options.ages !== false,
-  };
+  const body = bodyOf(user.head, blocks);
+  return checkedEntry(user, body, blocks, eventTime as number | null, options.ages !== false);
 }
 
-type User = Pick<CheckedEntry, 'userKey' | 'spelling' | 'userHead' | 'userHeadBytes'>;
+/** Without object spread, which is slower, since this runs for every entry of every message. */
+export function checkedEntry(
+  { userKey, spelling, head, headBytes }: User,
+  body: string,
+  blocks: readonly Block[],
+  eventTimeMs: number | null,
+  ages: boolean,
+): CheckedEntry {
+  const removes = blocks.some(isRemoval);
+  const headChars = head.length;
+  return { userKey, spelling, body, headChars, headBytes, blocks, removes, eventTimeMs, ages };
+}
+
+interface User extends Pick<CheckedEntry, 'userKey' | 'spelling' | 'headBytes'> {
+  /** JSON up to the blocks. */
+  readonly head: string;
+}
 
 /** @param unknown unknown fields of the user as JSON, each after a comma */
-function readUser(
+export function readUser(
   rawId: unknown,
   rawDomain: unknown,
   allowCustom: boolean,
@@ -145,15 +153,14 @@ function readUser(
   }
   const { userKey, spelling } = userKeyOf(domain, id);
   const plain = isPlain(id);
-  const userHead =
-    (plain ? `{"user_id":"${id}"` : `{"user_id":${JSON.stringify(id)}`) + afterId(domain, unknown);
+  const head = (plain ? `{"user_id":"${id}"` : `{"user_id":${JSON.stringify(id)}`) + afterId(domain, unknown);
   const ascii = plain && (domain === null || isPlain(domain)) && unknown === '';
   return {
     userKey,
     // An unknown field may change the meaning of the blocks, so only entries with equal fields are coalesced.
     spelling: unknown === '' ? spelling : spelling + unknown,
-    userHead,
-    userHeadBytes: ascii ? userHead.length : utf8Bytes(userHead),
+    head,
+    headBytes: ascii ? head.length : utf8Bytes(head),
   };
 }
 
@@ -189,7 +196,7 @@ function readFlag(raw: unknown, findings: Findings): boolean {
   return raw === true;
 }
 
-function readBlocks(raw: unknown, allowUnknown: boolean, findings: Findings): Block[] | null {
+function readBlocks(raw: unknown, allowUnknown: boolean, findings: Findings): readonly Block[] | null {
   if (raw === undefined || raw === null) findings.add('seg_block_missing', 'seg_block');
   else if (!Array.isArray(raw)) findings.add('seg_block_type', 'seg_block', { got: shorten(raw) });
   else if (raw.length === 0) findings.add('seg_block_empty', 'seg_block');
@@ -199,7 +206,11 @@ function readBlocks(raw: unknown, allowUnknown: boolean, findings: Findings): Bl
   return null;
 }
 
-function readEachBlock(raw: readonly unknown[], allowUnknown: boolean, findings: Findings): Block[] {
+function readEachBlock(raw: readonly unknown[], allowUnknown: boolean, findings: Findings): readonly Block[] {
+  if (raw.length === 1) {
+    const block = readBlock(raw[0], 0, allowUnknown, findings);
+    return block === null ? none : listOf(block);
+  }
   // An empty array that grows by push has room for 17.
   const blocks = new Array<Block>(raw.length);
   for (let index = 0; index < raw.length && !findings.full; index++) {

@@ -51,10 +51,11 @@ export interface CheckedEntry {
    * within one spelling; different spellings go into separate requests, in order.
    */
   readonly spelling: string;
-  /** JSON up to the blocks: `{"user_id":"…","domain":"idfa","seg_block":[`. `]}` follows the blocks. */
-  readonly userHead: string;
-  /** UTF-8 bytes of `userHead`. */
-  readonly userHeadBytes: number;
+  /** JSON in the service's own form, with the expirations as given. In one piece, not joined from parts (see `flat`). */
+  readonly body: string;
+  /** Characters and UTF-8 bytes of the body up to its blocks: `{"user_id":"…","domain":"idfa","seg_block":[`. */
+  readonly headChars: number;
+  readonly headBytes: number;
   readonly blocks: readonly Block[];
   /** Whether any block is a removal (expiration -1). */
   readonly removes: boolean;

@@ -27,6 +27,5 @@ export {
 } from './mapping/typed-inputs';
 export { ignoresCase, knownDomains, maxTextChars, readDomain, readErasedUser } from './keys';
 export { readEntries } from './read-input';
-export { entryBody } from './serialise';
 export { shorten, shortenThrown } from './shorten';
 export { eachInSlices, inSlices, type Slices, SliceTurns, type Steps } from './slices';

@@ -5,31 +5,39 @@ import { isPlain } from './keys';
 
 /** JSON after the blocks of a user. */
 const userTail = ']}';
+/** Text between two blocks. It cannot be inside one that is written as it was made: a quote in a text has a backslash. */
+const betweenBlocks = '},{"';
 
 /** Prefix of the body of an entry that does not age. Saved in queues: never change it. */
 export const notAgingPrefix = 'as it came ';
 
+/** JSON of the user up to the blocks; they and `]}` follow. */
+export function userHead({ body, headChars }: CheckedEntry): string {
+  return body.slice(0, headChars);
+}
+
 /** The entry as JSON in the service's own form, with the expirations as given. */
-export function entryBody(entry: CheckedEntry): string {
-  let body = entry.userHead;
-  for (let index = 0; index < entry.blocks.length; index++) {
-    if (index > 0) body += ',';
-    body += entry.blocks[index]!.text;
-  }
-  return body + userTail;
+export function bodyOf(head: string, blocks: readonly Block[]): string {
+  const texts = blocks.length === 1 ? blocks[0]!.text : blocks.map(({ text }) => text).join(',');
+  return flat(head + texts + userTail);
+}
+
+/**
+ * The same text in one piece: V8 keeps what `+` joins as a tree of parts until a character is read. A tree takes more memory
+ * for as long as it is kept, and more time to copy.
+ */
+function flat(text: string): string {
+  return text.charCodeAt(0) === 0 ? '' : text;
 }
 
 /** The body as the queue stores it, without the event time, which has its own column. */
-export function queuedBody(entry: CheckedEntry): string {
-  return entry.ages ? entryBody(entry) : notAgingPrefix + entryBody(entry);
+export function queuedBody({ ages, body }: CheckedEntry): string {
+  return ages ? body : notAgingPrefix + body;
 }
 
-/** Length of `queuedBody` in characters, without building it. */
-export function bodyChars(entry: CheckedEntry): number {
-  let chars = entry.userHead.length + userTail.length + entry.blocks.length - 1;
-  if (!entry.ages) chars += notAgingPrefix.length;
-  for (const { text } of entry.blocks) chars += text.length;
-  return chars;
+/** Length of `queuedBody` in characters. */
+export function bodyChars({ ages, body }: CheckedEntry): number {
+  return ages ? body.length : notAgingPrefix.length + body.length;
 }
 
 const encoder = new TextEncoder();
@@ -79,6 +87,41 @@ export function blockOf(
   const block = makeBlock(segment, member, value, expiration, '');
   remember(segment, { member, value, block }, known);
   return block;
+}
+
+/** Lists of one block each by its text: most entries have only one. Emptied when full. */
+const knownLists = new Map<string, readonly [Block]>();
+const maxLists = 2048;
+
+/** The list of this block alone, which entries share. */
+export function listOf(block: Block): readonly [Block] {
+  const known = knownLists.get(block.text);
+  if (known !== undefined) return known;
+  const list = [block] as const;
+  if (knownLists.size >= maxLists) knownLists.clear();
+  knownLists.set(block.text, list);
+  return list;
+}
+
+/**
+ * The blocks from this place on to the end of a body, if each was made lately and is written exactly as it was made. Null
+ * says nothing about them.
+ */
+export function knownBlocksOf(body: string, from: number): readonly Block[] | null {
+  const to = body.length - userTail.length;
+  if (!body.endsWith(userTail)) return null;
+  const only = knownLists.get(body.slice(from, to));
+  if (only !== undefined) return only;
+  const blocks: Block[] = [];
+  for (let at = from; at <= to;) {
+    const next = body.indexOf(betweenBlocks, at);
+    const end = next === -1 ? to : next + 1;
+    const known = knownLists.get(body.slice(at, end));
+    if (known === undefined) return null;
+    blocks.push(known[0]);
+    at = end + 1;
+  }
+  return blocks;
 }
 
 function remember(segment: number | string, entry: Known, known: Known[] | undefined): void {

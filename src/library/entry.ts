@@ -5,4 +5,3 @@ export type { Block, CheckedEntry, Entry, SegBlock } from '../entry/entry';
 export { knownDomains } from '../entry/keys';
 export { sentence, type Issue } from '../entry/issues';
 export { readEntries, type ReadResult } from '../entry/read-input';
-export { entryBody } from '../entry/serialise';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { checkEntry, maxBlocks, maxIssues } from '../../src/entry/check';
 import type { CheckedEntry } from '../../src/entry/entry';
-import { entryBody } from '../../src/entry/serialise';
+import { userHead } from '../../src/entry/serialise';
 import { entry } from './arbitraries';
 
 function accepted(input: unknown, allowCustomDomain = false): CheckedEntry {
@@ -34,8 +34,9 @@ describe('checkEntry', () => {
     assert.deepEqual(checked, {
       userKey: ':12345678900987654321',
       spelling: '12345678900987654321',
-      userHead: '{"user_id":"12345678900987654321","seg_block":[',
-      userHeadBytes: 47,
+      body: '{"user_id":"12345678900987654321","seg_block":[{"seg_id":10001,"value":1,"expiration":1440}]}',
+      headChars: 47,
+      headBytes: 47,
       blocks: [
         {
           key: 'i10001',
@@ -71,7 +72,7 @@ describe('checkEntry', () => {
       { seg_id: 12 },
     ];
     for (let round = 0; round < 2; round++) {
-      assert.deepEqual(JSON.parse(entryBody(accepted({ user_id: '7', seg_block: codes }))).seg_block, codes);
+      assert.deepEqual(JSON.parse(accepted({ user_id: '7', seg_block: codes }).body).seg_block, codes);
     }
   });
 
@@ -81,8 +82,8 @@ describe('checkEntry', () => {
         const checked = accepted(input);
         const { custom_domain: _, ...expected } = input;
         if (expected.domain === null) delete expected.domain;
-        assert.deepEqual(JSON.parse(entryBody(checked)), JSON.parse(JSON.stringify(expected)));
-        assert.equal(checked.userHeadBytes, Buffer.byteLength(checked.userHead));
+        assert.deepEqual(JSON.parse(checked.body), JSON.parse(JSON.stringify(expected)));
+        assert.equal(checked.headBytes, Buffer.byteLength(userHead(checked)));
         for (const one of checked.blocks) assert.equal(one.headBytes, Buffer.byteLength(one.head));
         assert.equal(
           checked.removes,
@@ -146,9 +147,9 @@ describe('checkEntry', () => {
   it('accepts a custom domain only if the entry or the caller allows it', () => {
     const input = { user_id: 'abc', domain: 'my-ids', seg_block: [block] };
     assert.equal(checkEntry(input).ok, false);
-    assert.equal(accepted(input, true).userHead, '{"user_id":"abc","domain":"my-ids","seg_block":[');
+    assert.equal(userHead(accepted(input, true)), '{"user_id":"abc","domain":"my-ids","seg_block":[');
     const allowed = accepted({ ...input, custom_domain: true });
-    assert.ok(!entryBody(allowed).includes('custom_domain'));
+    assert.ok(!allowed.body.includes('custom_domain'));
     assert.equal(checkEntry({ ...input, custom_domain: false }).ok, false);
   });
 
@@ -214,8 +215,8 @@ describe('checkEntry', () => {
         ],
       };
       const checked = check({ ...input, event_time: 1_900_000_000_000, dropped: undefined });
-      assert.deepEqual(JSON.parse(entryBody(checked)), input);
-      assert.equal(checked.userHeadBytes, Buffer.byteLength(checked.userHead));
+      assert.deepEqual(JSON.parse(checked.body), input);
+      assert.equal(checked.headBytes, Buffer.byteLength(userHead(checked)));
       for (const one of checked.blocks) assert.equal(one.headBytes, Buffer.byteLength(one.head));
       assert.equal(checked.blocks[0]!.text, '{"seg_id":5,"score":"ü","flag":null,"expiration":60}');
       assert.equal(checked.blocks[0]!.key, 'i5');
@@ -246,7 +247,7 @@ describe('checkEntry', () => {
 
     it('leaves out functions and symbols, and refuses circular and bigint values', () => {
       const checked = check({ user_id: '7', call: () => 1, seg_block: [{ seg_id: 5, mark: Symbol('x') }] });
-      assert.equal(entryBody(checked), '{"user_id":"7","seg_block":[{"seg_id":5}]}');
+      assert.equal(checked.body, '{"user_id":"7","seg_block":[{"seg_id":5}]}');
       const circle: Record<string, unknown> = {};
       circle.circle = circle;
       for (const wrong of [circle, 1n]) {

@@ -24,9 +24,9 @@ describe('userKeyOf', () => {
     const [one, two] = [checked(sha1, 'sh1udid'), checked(sha1.toUpperCase(), 'sha1udid')];
     assert.equal(one.userKey, two.userKey);
     assert.equal(one.spelling, two.spelling);
-    assert.match(one.userHead, /"domain":"sh1udid"/);
-    assert.match(two.userHead, /"domain":"sha1udid"/);
-    assert.ok(two.userHead.includes(sha1.toUpperCase()));
+    assert.match(one.body, /"domain":"sh1udid"/);
+    assert.match(two.body, /"domain":"sha1udid"/);
+    assert.ok(two.body.includes(sha1.toUpperCase()));
   });
 
   it('is the same for mapped ids that look like device ids and differ in case, but the spelling is not', () => {

@@ -9,7 +9,7 @@ import type { Entry } from '../../src/entry/entry';
 import { sentence, type Issue } from '../../src/entry/issues';
 import { shortenThrown } from '../../src/entry/shorten';
 import { readEntries } from '../../src/entry/read-input';
-import { queuedBody } from '../../src/entry/serialise';
+import { queuedBody, userHead } from '../../src/entry/serialise';
 import { entry as validEntry } from '../entry/arbitraries';
 import {
   customAccount,
@@ -72,8 +72,8 @@ function isCheckedOrTold(value: unknown, options: CheckOptions): boolean {
   const body = queuedBody(checked.entry);
   const { eventTimeMs: _none, ...read } = parseBody(body);
   assert.deepEqual(read, kept);
-  assert.equal(Buffer.byteLength(kept.userHead), kept.userHeadBytes);
-  assert.ok(kept.blocks.length > 0 && Buffer.byteLength(body) > kept.userHeadBytes);
+  assert.equal(Buffer.byteLength(userHead(checked.entry)), kept.headBytes);
+  assert.ok(kept.blocks.length > 0 && Buffer.byteLength(body) > kept.headBytes);
   return true;
 }
 

@@ -192,8 +192,8 @@ function resultOf(node: Builder, result: BuildResult, limits: RequestLimits): Sh
 }
 
 /** A platform id or mapped id that looks like a device id: its kind was probably forgotten. */
-function isDeviceLike({ userHead }: CheckedEntry): boolean {
-  const { user_id: id, domain } = JSON.parse(`${userHead}]}`) as { user_id: string; domain?: string };
+function isDeviceLike({ body }: CheckedEntry): boolean {
+  const { user_id: id, domain } = JSON.parse(body) as { user_id: string; domain?: string };
   return domain === undefined && ignoresCase(id);
 }
 

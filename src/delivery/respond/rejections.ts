@@ -3,7 +3,6 @@
 import { boundedJson } from '../../entry/bounded-json';
 import type { CheckedEntry } from '../../entry/entry';
 import { shorten } from '../../entry/shorten';
-import { entryBody } from '../../entry/serialise';
 import { safeWords } from '../../service/reply/quote';
 import { Fifo } from '../pending/fifo';
 
@@ -53,7 +52,7 @@ export class Rejections {
   ): void {
     this.count(code);
     if (isDeleted) return;
-    this.keep({ atMs, node, code, message, text: entryBody(entry), userKey: entry.userKey });
+    this.keep({ atMs, node, code, message, text: entry.body, userKey: entry.userKey });
   }
 
   /** Adds invalid entries, which were rejected before they were queued. */

@@ -3,7 +3,6 @@
 import * as z from 'zod';
 
 import { isBodyOf, parseBody } from '../../entry/read-body';
-import { entryBody } from '../../entry/serialise';
 import type { OutcomeRow } from '../../queue/store';
 import { endOf } from '../pending-messages';
 import type { Outcome } from '../respond/reports';
@@ -33,7 +32,7 @@ function reportOf(entry: PendingEntry): string {
     end: endOf(entry),
     ...(rejection !== null && { rejection }),
     ...(warnings !== null && { warnings }),
-    ...(!erased && { entry: entryBody(entry.checked) }),
+    ...(!erased && { entry: entry.checked.body }),
   });
 }
 

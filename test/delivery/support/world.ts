@@ -3,7 +3,6 @@
 import { checkEntry } from '../../../src/entry/check';
 import type { CheckedEntry } from '../../../src/entry/entry';
 import { userKeyOf } from '../../../src/entry/keys';
-import { entryBody } from '../../../src/entry/serialise';
 import type { Deleted } from '../../../src/delivery/respond/deletions';
 import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
 import type { Sender } from '../../../src/delivery/sender';
@@ -539,7 +538,7 @@ type Unplanned = WithoutTime<Action>;
 
 /** The value of its first block. */
 function parseValue(entry: CheckedEntry): { readonly value: number } {
-  return (JSON.parse(entryBody(entry)) as { seg_block: [{ value: number }] }).seg_block[0];
+  return (JSON.parse(entry.body) as { seg_block: [{ value: number }] }).seg_block[0];
 }
 
 export function entryOf(

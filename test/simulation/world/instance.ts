@@ -3,7 +3,6 @@
 import { checkEntry } from '../../../src/entry/check';
 import type { CheckedEntry } from '../../../src/entry/entry';
 import { userKeysOf } from '../../../src/entry/keys';
-import { entryBody } from '../../../src/entry/serialise';
 import { dryRun } from '../../../src/delivery/dry-run';
 import { Registry, QueueKindsDiffer, type LeaseRequest } from '../../../src/delivery/registry';
 import type { MemberQueue } from '../../../src/delivery/engine';
@@ -617,7 +616,7 @@ class RunningNode {
   private recovered(entries: readonly Recovered[]): void {
     const { history, world } = this.outside;
     for (const { entry, end, rejection } of entries) {
-      const { value } = (JSON.parse(entryBody(entry)) as { seg_block: [{ value: number }] }).seg_block[0];
+      const { value } = (JSON.parse(entry.body) as { seg_block: [{ value: number }] }).seg_block[0];
       history.tell(`i${this.instance} ${this.plan.id} hears late: v${value} ${end} ${rejection?.code ?? ''}`);
       history.late.push({
         instance: this.instance,
