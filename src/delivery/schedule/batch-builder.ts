@@ -2,7 +2,7 @@
 // the body is built.
 
 import type { Block } from '../../entry/entry';
-import { blockText, utf8Bytes } from '../../entry/serialise';
+import { blockText, userHead, utf8Bytes } from '../../entry/serialise';
 import { documentedRequestLimits } from './request-limits';
 import { sentExpiration, type PendingBlock } from '../pending/pending-entry';
 import type { User } from '../pending/user';
@@ -14,12 +14,11 @@ export interface PackedUser {
 
 const open = '{"rt_segment":[';
 const close = ']}';
-/** After a user, unless it is the last one. */
-const closeBeforeNext = ']},';
 
 export class BatchBuilder {
   readonly users: PackedUser[] = [];
-  private readonly parts: string[] = [open];
+  /** One for each user. */
+  private readonly parts: string[] = [];
   private bytes = open.length + close.length;
 
   constructor(
@@ -41,20 +40,21 @@ export class BatchBuilder {
     const fitting = this.fit(wanted);
     if (fitting === 0) return 0;
     const blocks = fitting === wanted.length ? wanted : wanted.slice(0, fitting);
-    const { userHead, userHeadBytes } = blocks[blocks.length - 1]!.entry.checked;
-    const { parts } = this;
-    parts.push(userHead);
-    let bytes = userHeadBytes + close.length + (this.users.length === 0 ? 0 : 1);
+    const { checked } = blocks[blocks.length - 1]!.entry;
+    let texts = '';
+    let bytes = checked.headBytes + close.length + (this.users.length === 0 ? 0 : 1);
     for (let i = 0; i < blocks.length; i += 1) {
       const block = blocks[i]!;
       const { head, headBytes, expiration, text } = block.segBlock;
       const minutes = sentExpiration(block, this.nowMonoMs);
       block.sentExpired = minutes === -1 && expiration !== -1;
-      if (i > 0) parts.push(',');
-      parts.push(minutes === expiration ? text : blockText(head, minutes));
+      if (i > 0) texts += ',';
+      texts += minutes === expiration ? text : blockText(head, minutes);
       bytes += headBytes + slotBytes(block.segBlock, minutes) + (i === 0 ? 0 : 1);
     }
-    parts.push(closeBeforeNext);
+    // Most users have one entry with one block, which is sent as it came.
+    const isWhole = checked.blocks.length === 1 && texts === checked.blocks[0]!.text;
+    this.parts.push(isWhole ? checked.body : userHead(checked) + texts + close);
     this.bytes += bytes;
     this.users.push({ user, blocks });
     return fitting;
@@ -65,9 +65,7 @@ export class BatchBuilder {
    * exceeded unnoticed.
    */
   body(): string {
-    const { parts } = this;
-    parts[parts.length - 1] = this.size === 0 ? open + close : close + close;
-    const body = parts.join('');
+    const body = open + this.parts.join(',') + close;
     const bytes = utf8Bytes(body);
     if (bytes !== this.bytes) throw new Error(`packed ${this.bytes} bytes, built ${bytes}`);
     return body;
@@ -79,7 +77,7 @@ export class BatchBuilder {
     let headBytes = 0;
     for (let i = 0; i < blocks.length; i += 1) {
       const block = blocks[i]!;
-      headBytes = Math.max(headBytes, block.entry.checked.userHeadBytes);
+      headBytes = Math.max(headBytes, block.entry.checked.headBytes);
       const minutes = sentExpiration(block, this.nowMonoMs);
       left -= block.segBlock.headBytes + slotBytes(block.segBlock, minutes) + (i === 0 ? 0 : 1);
       if (left < headBytes) return i;
