@@ -1,7 +1,7 @@
 // Splits long work into time slices, so that the event loop can do other work in between.
 
 export interface Slices {
-  /** Called between two steps: null during a slice, else a promise that resolves at the start of the next slice. */
+  /** Called between two steps: null during a slice, else a promise that resolves at the start of the next slice. The first one begins with the first call. */
   next(): Promise<void> | null;
   /** Whether the first slice is over. */
   readonly paused: boolean;
@@ -24,7 +24,7 @@ export class SliceTurns {
     private readonly turn: () => Promise<void>,
   ) {}
 
-  /** The slices of one piece of work; the first begins now. */
+  /** The slices of one piece of work. */
   slices(): Slices {
     return new WorkSlices(this);
   }
@@ -47,14 +47,14 @@ export class SliceTurns {
 
 class WorkSlices implements Slices {
   paused = false;
-  private untilMs: number;
+  /** Null before the first call: most work has a single step, and reads no clock. */
+  private untilMs: number | null = null;
 
-  constructor(private readonly turns: SliceTurns) {
-    this.untilMs = turns.untilMs;
-  }
+  constructor(private readonly turns: SliceTurns) {}
 
   next(): Promise<void> | null {
     const { turns } = this;
+    this.untilMs ??= turns.untilMs;
     if (!turns.isOver(this.untilMs)) return null;
     this.paused = true;
     return turns.nextTurn().then(() => {
@@ -93,7 +93,7 @@ export function eachInSlices(
   step: (index: number) => void,
 ): Promise<void> | null {
   for (let index = 0; index < count; index++) {
-    const pause = slices.next();
+    const pause = index === 0 ? null : slices.next();
     if (pause !== null) return continueEach(pause, index, count, slices, step);
     step(index);
   }
