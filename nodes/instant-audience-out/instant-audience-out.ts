@@ -1,7 +1,7 @@
 // Runtime of the out node: hands the entries of messages to the account's engine, and ends each message once.
 
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { documentedRequestLimits, type MemberQueue } from '../../src/delivery/index';
+import { documentedRequestLimits, type MemberQueue, type Submission } from '../../src/delivery/index';
 import {
   checkEntry,
   type CheckedEntry,
@@ -95,7 +95,7 @@ class OutNode {
   start(reading: Reading<OutSettings>): void {
     const { RED, node, reader } = this;
     node.on('input', (message, send, done) =>
-      this.input(new Delivery(message, send, done as (error?: string) => void)),
+      this.input(new Delivery(message, send, done as (error?: string) => void, this)),
     );
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     noStatusOnceRemoved(node);
@@ -234,7 +234,9 @@ class OutNode {
   }
 
   private workOf(delivery: Delivery, slices: Slices): Work | Promise<Work> {
-    const read = (this.reader as EntryReader).read(delivery.message, slices);
+    // In a burst, a message with one entry waits unchecked, which takes less memory.
+    const later = this.engine?.isBehind === true && !this.settings.dryRun;
+    const read = this.entryReader.read(delivery, slices, later);
     const workOn =
       (entries: MessageEntries): Work =>
       (engine) =>
@@ -252,15 +254,40 @@ class OutNode {
       delivery.done(new Error(read.rejected.message));
       return;
     }
-    const { valid, indexes, rejected } = read;
-    if (rejected.length > 0) this.countInvalid(engine, rejected);
-    delivery.read(read);
-    this.segments.saw(valid);
+    if (read.kind === 'unchecked' && engine.isBehind) {
+      delivery.engine = engine;
+      this.submit(engine, delivery, delivery, null);
+      return;
+    }
+    const checked = read.kind === 'unchecked' ? this.entryReader.checkOne(delivery) : read;
+    const { valid, indexes } = checked;
+    this.saw(engine, delivery, checked);
     if (valid.length === 0) this.reporter.rejected(delivery);
     else if (this.settings.dryRun) {
       const limits = this.use.account?.requestLimits ?? documentedRequestLimits;
       this.reporter.dryRun(delivery, valid, limits);
     } else this.submit(engine, delivery, valid, indexes);
+  }
+
+  private saw(engine: MemberQueue, delivery: Delivery, { valid, rejected }: Checked): void {
+    if (rejected.length > 0) this.countInvalid(engine, rejected);
+    delivery.rejected = rejected;
+    this.segments.saw(valid);
+  }
+
+  /** The entry of a message that waited unchecked, if it is valid. */
+  checkLate(delivery: Delivery): readonly CheckedEntry[] {
+    let valid: readonly CheckedEntry[] = [];
+    this.reporter.guarded(delivery, () => {
+      const checked = this.entryReader.checkOne(delivery);
+      this.saw(delivery.engine!, delivery, checked);
+      ({ valid } = checked);
+    });
+    return valid;
+  }
+
+  private get entryReader(): EntryReader {
+    return this.reader as EntryReader;
   }
 
   private countInvalid(engine: MemberQueue, rejected: readonly Rejection[]): void {
@@ -271,7 +298,7 @@ class OutNode {
   private submit(
     engine: MemberQueue,
     delivery: Delivery,
-    entries: readonly CheckedEntry[],
+    entries: Submission['entries'],
     indexes: readonly number[] | null,
   ): void {
     engine.submit({
@@ -312,9 +339,8 @@ class Checked {
   rejected: Rejection[] = [];
   private count = 0;
 
-  /** @param entries as they are in the message */
-  constructor(readonly entries: readonly unknown[]) {
-    this.valid = new Array<CheckedEntry>(entries.length);
+  constructor(most: number) {
+    this.valid = new Array<CheckedEntry>(most);
   }
 
   accept(index: number, entry: CheckedEntry): void {
@@ -336,6 +362,8 @@ class Checked {
 
 type MessageEntries =
   | Checked
+  /** One entry, to be checked when the message is taken. */
+  | { readonly kind: 'unchecked' }
   | { readonly kind: 'noEntries'; readonly rejected: Rejection }
   /** The input could not be read. */
   | { readonly kind: 'unread'; readonly reason: string };
@@ -356,28 +384,45 @@ class EntryReader {
     this.get = typedInputsOf(RED, node)(input, inputType);
   }
 
-  read(message: Record<string, unknown>, slices: Slices): MessageEntries | Promise<MessageEntries> {
+  /** @param later whether a single entry is to be checked later */
+  read(delivery: Delivery, slices: Slices, later: boolean): MessageEntries | Promise<MessageEntries> {
     const { path, get } = this;
+    const { message } = delivery;
     const value = evaluateInput({ path, source: path, get }, { message, item: undefined });
-    if (!(value instanceof Later)) return this.entriesIn(value, slices);
-    return boxed(value).then((box) => this.entriesIn(box.value, slices));
+    if (!(value instanceof Later)) return this.entriesIn(value, delivery, slices, later);
+    return boxed(value).then((box) => this.entriesIn(box.value, delivery, slices, later));
   }
 
-  private entriesIn(value: unknown, slices: Slices): MessageEntries | Promise<MessageEntries> {
+  private entriesIn(
+    value: unknown,
+    delivery: Delivery,
+    slices: Slices,
+    later: boolean,
+  ): MessageEntries | Promise<MessageEntries> {
     const { RED, path } = this;
+    delivery.input = value;
     if (value instanceof Failed)
       return { kind: 'unread', reason: RED._('error.input_failed', { path, reason: value.reason }) };
     const read = readEntries(value, path);
     if (!read.ok) return { kind: 'noEntries', rejected: rejection(RED, 'out', 0, value, [read.issue]) };
-    const checked = new Checked(read.entries);
-    const working = eachInSlices(read.entries.length, slices, (index) => this.check(index, checked));
+    const { entries } = read;
+    if (later && entries.length === 1) return { kind: 'unchecked' };
+    const checked = new Checked(entries.length);
+    const working = eachInSlices(entries.length, slices, (index) => this.check(entries, index, checked));
     return working === null ? checked.whole() : working.then(() => checked.whole());
   }
 
+  /** Of a message with one entry. */
+  checkOne({ entries }: Delivery): Checked {
+    const checked = new Checked(1);
+    this.check(entries, 0, checked);
+    return checked.whole();
+  }
+
   /** By index, since a hole in an array is also an invalid entry. */
-  private check(index: number, checked: Checked): void {
+  private check(entries: readonly unknown[], index: number, checked: Checked): void {
     const { allowUnknownFields, lateAdds } = this.settings;
-    const entry = checked.entries[index];
+    const entry = entries[index];
     const mostIssues = checked.rejected.length < mostFullyTold ? maxIssues : 1;
     const result = checkEntry(entry, { allowUnknownFields, ages: lateAdds !== 'asIs', mostIssues });
     if (result.ok) checked.accept(index, result.entry);

@@ -2,8 +2,15 @@
 // reports, even if one of them takes longer.
 
 import type { Node, NodeAPI, NodeMessage } from 'node-red';
-import { type CheckedEntry, shortenThrown, inSlices, type Steps } from '../../src/entry/index';
-import { dryRunSteps, type Recovered, type RequestLimits, type MessageEnd } from '../../src/delivery/index';
+import { type CheckedEntry, readEntries, shortenThrown, inSlices, type Steps } from '../../src/entry/index';
+import {
+  dryRunSteps,
+  type MemberQueue,
+  type Recovered,
+  type RequestLimits,
+  type MessageEnd,
+  type Unchecked,
+} from '../../src/delivery/index';
 import { isWired } from '../shared/deployed';
 import { withSection } from '../shared/docs';
 import { figuresOf } from '../shared/figures';
@@ -14,10 +21,13 @@ import { newSlices } from '../shared/slices';
 import { textOr, type Rejection } from '../shared/words';
 import type { StatusLine } from './status-line';
 
-/** A message on its way through the node. */
-export class Delivery {
-  /** The entries of the message, for the rejected ones. */
-  entries: readonly unknown[] = none;
+/** A message on its way through the node, and its one entry if that is to be checked later. */
+export class Delivery implements Unchecked {
+  readonly length = 1;
+  /** That checks the entry later. */
+  engine: MemberQueue | null = null;
+  /** Where the entries of the message are. */
+  input: unknown;
   /** Rejected before anything was queued. */
   rejected: readonly Rejection[] = none;
   private isDone = false;
@@ -27,11 +37,17 @@ export class Delivery {
     readonly message: Message,
     readonly send: (messages: (NodeMessage | null)[]) => void,
     private readonly end: (error?: string) => void,
+    private readonly node: { checkLate(delivery: Delivery): readonly CheckedEntry[] },
   ) {}
 
-  read({ entries, rejected }: Pick<Delivery, 'entries' | 'rejected'>): void {
-    this.entries = entries;
-    this.rejected = rejected;
+  check(): readonly CheckedEntry[] {
+    return this.node.checkLate(this);
+  }
+
+  /** The entries of the message, for the rejected ones. */
+  get entries(): readonly unknown[] {
+    const read = readEntries(this.input);
+    return read.ok ? read.entries : none;
   }
 
   /** Counts once; later calls do nothing. */
@@ -170,9 +186,10 @@ export class Reporter {
     accepted: Accepted | null,
     later: readonly EngineRejection[],
   ): Steps<() => void> {
+    const { entries } = delivery;
     const rejected = [...delivery.rejected];
     for (const { index, ...refusal } of later) {
-      rejected.push(this.rejectionOf(index, delivery.entries[index], refusal));
+      rejected.push(this.rejectionOf(index, entries[index], refusal));
       yield;
     }
     rejected.sort((a, b) => a.index - b.index);
@@ -190,7 +207,7 @@ export class Reporter {
     rejected: readonly Rejection[],
     refused: Message | null,
   ): void {
-    const { message, send, entries } = delivery;
+    const { message, send } = delivery;
     if (accepted !== null) {
       message.audience = accepted;
       send([message, null]);
@@ -198,7 +215,7 @@ export class Reporter {
     // By itself: Node-RED copies whatever it sends beside something else.
     if (refused !== null) send([null, refused]);
     if (rejected.length === 0 || refused !== null) delivery.done();
-    else delivery.done(this.rejectedError(rejected, entries.length));
+    else delivery.done(this.rejectedError(rejected, delivery.entries.length));
   }
 
   /** Late outcomes: after a restart, or when the message was complete once queued. */

@@ -188,6 +188,12 @@ export class Engine {
     this.sender?.holdSegments(owner, untils);
   }
 
+  /** Whether so many messages wait to be queued that a further one may be checked later. */
+  get isBehind(): boolean {
+    // Users are recorded as messages are submitted.
+    return !this.recentUsers.records && this.queue.isBehind;
+  }
+
   // ── What an operator asks ───────────────────────────────────────────────────────────────────────────────────
 
   /** Sends everything pending now: ends linger and backoffs, but no warm-up and no wait that the service asked for. */

@@ -11,7 +11,7 @@ import type { PendingUsers } from './pending/pending-users';
 import type { ReadAhead, RowsRead } from './pending/read-ahead';
 import type { User } from './pending/user';
 import type { MessageEnd, PendingMessage } from './pending-messages';
-import type { Appender, Submission, Taken } from './producer';
+import type { Appender, Taken } from './producer';
 import { queueFullEnd } from './respond/not-accepted';
 import type { Reports } from './respond/reports';
 
@@ -92,14 +92,14 @@ export class Loader implements Appender<null> {
 
   // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  refusalOf({ entries: { length } }: Submission): MessageEnd | null {
+  refusalOf(entries: number): MessageEnd | null {
     const { caps, pendingMessages } = this.parts.common;
     const { waiting } = this.parts.reports.counters;
     const most = caps.queueMaxEntries;
-    const isFull = waiting + length > most || this.parts.pendingUsers.queuedChars > caps.queueMaxBytes;
+    const isFull = waiting + entries > most || this.parts.pendingUsers.queuedChars > caps.queueMaxBytes;
     const isTooFull = !this.parts.durable && pendingMessages.areFull;
     if (!isFull && !isTooFull) return null;
-    if (length <= most && this.parts.takesOneMore()) return null;
+    if (entries <= most && this.parts.takesOneMore()) return null;
     if (isFull) return queueFullEnd(waiting, caps);
     const message = 'Too many messages wait for their outcome.';
     return {
@@ -110,14 +110,11 @@ export class Loader implements Appender<null> {
     };
   }
 
-  begin(
-    { entries: { length } }: Submission,
-    pendingMessage: PendingMessage,
-  ): ReturnType<Appender<null>['begin']> {
+  begin(entries: number, pendingMessage: PendingMessage): ReturnType<Appender<null>['begin']> {
     const firstSeq = this.lastSeq + 1;
-    this.lastSeq += length;
-    this.parts.common.pendingMessages.add(pendingMessage, firstSeq, length);
-    this.parts.reports.taken(length);
+    this.lastSeq += entries;
+    this.parts.common.pendingMessages.add(pendingMessage, firstSeq, entries);
+    this.parts.reports.taken(entries);
     return { firstSeq, state: null };
   }
 
@@ -139,7 +136,7 @@ export class Loader implements Appender<null> {
   undo(taken: readonly Taken<null>[], nowMs: number): void {
     for (const entry of this.admitted.toReversed()) this.parts.pendingUsers.undoAdmit(entry, nowMs);
     this.parts.pendingUsers.queuedChars -= this.charsOnDisk;
-    for (const { handedIn } of taken) this.parts.reports.notAccepted(handedIn.submission.entries.length);
+    for (const { entries } of taken) this.parts.reports.notAccepted(entries.length);
     this.admitted = [];
     this.charsOnDisk = 0;
   }

@@ -12,11 +12,19 @@ import { Fifo } from './pending/fifo';
 import { laneOf } from './pending/pending-users';
 import { closedEnd, PendingMessage, type MessageEnd } from './pending-messages';
 
+/** Entries that are checked when their message is taken, so that messages which wait for that take less memory. */
+export interface Unchecked {
+  /** How many there are. */
+  readonly length: number;
+  /** The valid ones. Called once; never throws. */
+  check(): readonly CheckedEntry[];
+}
+
 /** Entries of one message, at least one. */
 export interface Submission {
   /** The node that reports, and the account that sends. */
   readonly source: Source;
-  readonly entries: readonly CheckedEntry[];
+  readonly entries: readonly CheckedEntry[] | Unchecked;
   /** Position in the input of each entry; null when they are the same. */
   readonly indexes: readonly number[] | null;
   /** When the message ends: with the outcome, or as soon as it is durably queued. */
@@ -29,14 +37,19 @@ interface HandedIn {
   readonly submission: Submission;
   /** From 1 up. */
   readonly number: number;
+  readonly at: Moment;
+}
+
+interface Moment {
   /** Monotonic ms, and the wall clock's epoch ms at that time. */
-  readonly atMs: number;
+  readonly monoMs: number;
   readonly wallMs: number;
 }
 
 /** A message whose entries are being appended. */
 export interface Taken<State> {
   readonly handedIn: HandedIn;
+  readonly entries: readonly CheckedEntry[];
   readonly pendingMessage: PendingMessage;
   /** The time at which all of it is taken. */
   readonly nowMs: number;
@@ -56,15 +69,22 @@ export interface Taken<State> {
 export interface Appender<State> {
   /** Whether what is stored survives. Without it, a message ends with the outcome only. */
   readonly durable: boolean;
-  /** Why a message is not taken; null for one that is. */
-  refusalOf(submission: Submission): MessageEnd | null;
-  /** A message is taken: its first number, and what the appender keeps of it. */
-  begin(submission: Submission, pendingMessage: PendingMessage): Pick<Taken<State>, 'firstSeq' | 'state'>;
+  /** Why a message with so many entries is not taken; null for one that is. */
+  refusalOf(entries: number): MessageEnd | null;
+  /** A message with so many entries is taken: its first number, and what the appender keeps of it. */
+  begin(entries: number, pendingMessage: PendingMessage): Pick<Taken<State>, 'firstSeq' | 'state'>;
   /** A row of its next entry, which has its number. */
   append(row: NewRow, entry: CheckedEntry, taken: Taken<State>): void;
   /** The rows of these messages are not stored after all. */
   undo(taken: readonly Taken<State>[], nowMs: number): void;
 }
+
+/** The entries of a message of which none is valid: it has no outcome. */
+const noneValid = {
+  kind: 'settled',
+  summary: { entries: 0, users: 0, associations: 0, accepted: 0, superseded: 0, expired: 0, warnings: [] },
+  rejections: [],
+} as const satisfies MessageEnd;
 
 /** What one turn takes; more waits for the next, unless it is of the same message. */
 const rowsPerTurn = 1_000;
@@ -77,6 +97,8 @@ export class Producer<State> {
   pushed = 0;
   /** Entries that are not stored yet. */
   unstored = 0;
+  /** When the last message was handed in; null if one was taken since. */
+  private lastAt: Moment | null = null;
   /** Messages of which some entries are not stored yet; of the last one perhaps not all rows are made. */
   readonly taken: Taken<State>[] = [];
   private waiting = new Fifo<HandedIn>();
@@ -126,8 +148,19 @@ export class Producer<State> {
   push(submission: Submission): void {
     this.pushed += 1;
     this.unstored += submission.entries.length;
-    const { clock } = this;
-    this.waiting.push({ submission, number: this.pushed, atMs: clock.monoMs(), wallMs: clock.wallMs() });
+    this.waiting.push({ submission, number: this.pushed, at: this.now() });
+  }
+
+  /** Messages of the same ms share an object. */
+  private now(): Moment {
+    const wallMs = this.clock.wallMs();
+    if (this.lastAt?.wallMs !== wallMs) this.lastAt = { monoMs: this.clock.monoMs(), wallMs };
+    return this.lastAt;
+  }
+
+  /** Whether the next turn takes not all that waits. */
+  get isBehind(): boolean {
+    return this.waiting.size > rowsPerTurn;
   }
 
   /** Ends what was not taken yet: of one node, or of all. */
@@ -159,13 +192,15 @@ export class Producer<State> {
    * turn of the event loop, and before anything is committed: all of a message is in one commit.
    */
   take(nowMs: number): boolean {
+    this.lastAt = null;
     let blocks = this.partlyTaken === null ? 0 : this.takeSome(this.partlyTaken, this.blocksPerSlice);
     while (blocks < this.blocksPerSlice && this.takesAlso(this.waiting.peek())) {
       const handedIn = this.waiting.shift()!;
       this.reachMarks(handedIn.number);
-      const refusal = this.appender.refusalOf(handedIn.submission);
+      const entries = checkedOf(handedIn.submission.entries);
+      const refusal = entries.length === 0 ? noneValid : this.appender.refusalOf(entries.length);
       if (refusal === null)
-        blocks += this.takeSome(this.begin(handedIn, nowMs), this.blocksPerSlice - blocks);
+        blocks += this.takeSome(this.begin(handedIn, entries, nowMs), this.blocksPerSlice - blocks);
       else this.refuseOne(handedIn.submission, refusal);
     }
     const next = this.waiting.peek();
@@ -181,14 +216,15 @@ export class Producer<State> {
   }
 
   /** Numbers all of its entries at once, so that a deletion that is requested meanwhile covers all of them or none. */
-  private begin(handedIn: HandedIn, nowMs: number): Taken<State> {
-    const { submission } = handedIn;
-    const { source, entries, indexes, onEnd } = submission;
+  private begin(handedIn: HandedIn, entries: readonly CheckedEntry[], nowMs: number): Taken<State> {
+    const { source, entries: all, indexes, onEnd } = handedIn.submission;
+    this.unstored -= all.length - entries.length;
     const pendingMessage = new PendingMessage(source.node, entries.length, indexes, onEnd);
-    const { firstSeq, state } = this.appender.begin(submission, pendingMessage);
+    const { firstSeq, state } = this.appender.begin(entries.length, pendingMessage);
     const wallMs = this.clock.wallMs();
     const taken: Taken<State> = {
       handedIn,
+      entries,
       pendingMessage,
       nowMs,
       wallMs,
@@ -205,7 +241,7 @@ export class Producer<State> {
 
   /** Takes further entries of a message until so many blocks are reached, or all are taken; returns how many blocks those have. */
   private takeSome(taken: Taken<State>, mostBlocks: number): number {
-    const { entries } = taken.handedIn.submission;
+    const { entries } = taken;
     const isOne = entries.length === 1;
     let blocks = 0;
     for (; taken.rows < entries.length && blocks < mostBlocks; taken.rows += 1) {
@@ -224,7 +260,7 @@ export class Producer<State> {
   stored(taken: Taken<State>, entries: number): void {
     this.unstored -= entries;
     taken.stored += entries;
-    if (taken.stored < taken.handedIn.submission.entries.length) return;
+    if (taken.stored < taken.entries.length) return;
     this.forget(taken);
     this.isStored(taken);
   }
@@ -244,7 +280,7 @@ export class Producer<State> {
 
   /** The rest of a message, or all of it, could not be stored. */
   notStored(taken: Taken<State>, end: Extract<MessageEnd, { kind: 'failed' }>): void {
-    this.unstored -= taken.handedIn.submission.entries.length - taken.stored;
+    this.unstored -= taken.entries.length - taken.stored;
     this.forget(taken);
     this.common.pendingMessages.end(taken.pendingMessage, end);
   }
@@ -263,6 +299,10 @@ export class Producer<State> {
   }
 }
 
+export function checkedOf(entries: Submission['entries']): readonly CheckedEntry[] {
+  return 'check' in entries ? entries.check() : entries;
+}
+
 /** Of the next entry of a message. */
 function rowOf(entry: CheckedEntry, { handedIn, firstSeq, rows, nowMs, wallMs }: Taken<unknown>): NewRow {
   const ageMs = ageMsOf(entry, handedIn, nowMs);
@@ -279,7 +319,7 @@ function rowOf(entry: CheckedEntry, { handedIn, firstSeq, rows, nowMs, wallMs }:
 }
 
 /** How long ago the event of an entry was, in whole ms; one in the future counts from when it was handed in. */
-function ageMsOf({ eventTimeMs }: CheckedEntry, { atMs, wallMs }: HandedIn, nowMs: number): number {
-  const waitedMs = Math.round(Math.max(0, nowMs - atMs));
+function ageMsOf({ eventTimeMs }: CheckedEntry, { at: { monoMs, wallMs } }: HandedIn, nowMs: number): number {
+  const waitedMs = Math.round(Math.max(0, nowMs - monoMs));
   return waitedMs + (eventTimeMs === null ? 0 : Math.max(0, wallMs - eventTimeMs));
 }

@@ -154,6 +154,10 @@ export class Sender {
     this.turns.ask();
   }
 
+  get isBehind(): boolean {
+    return this.parts.producer.isBehind;
+  }
+
   private endAtOnce({ entries }: Submission): MessageEnd | null {
     const { opened, trouble, closed, parked } = this.turns;
     if (closed || (parked && !this.parts.store.durable)) return closedEnd;

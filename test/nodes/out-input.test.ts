@@ -1,7 +1,7 @@
 // Bad input to an out node: its errors name the cause, each message ends once, and later messages work.
 import assert from 'node:assert/strict';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { customAccount, entry, Flow, idfa, load, login, unload, useNodeRed } from './out-flow';
+import { customAccount, entry, Flow, idfa, load, login, unload, usedQueue, useNodeRed } from './out-flow';
 
 const block = { seg_id: 1 };
 const optedOut = { user_id: '0', seg_block: [block] };
@@ -178,6 +178,35 @@ describe('the out node, given bad input', () => {
     assert.match(refused.audience.rejected[1].message, /^The service refused/);
     assert.deepEqual(refused.audience.rejected[1].entry, entry(1_000_002));
     assert.equal(main.accepted[0].audience.entries, 3);
+  });
+
+  it('checks the messages of a burst when their turn comes, in their order, and ends each as ever', async () => {
+    const { engine } = usedQueue();
+    const before = engine.counters.taken;
+    const [users, count] = [7, 3_000];
+    const takenBefore: number[] = [];
+    const messages = Array.from({ length: count }, (_, at) => {
+      if (at % 100 === 99) return { payload: optedOut };
+      const payload = entry(2_000_000 + (at % users), at < count - 2 * users ? 60 : -1);
+      const { seg_block } = payload;
+      const read = (): unknown => {
+        if (at === count - 2) takenBefore.push(engine.counters.taken - before);
+        return seg_block;
+      };
+      return { payload: Object.defineProperty(payload, 'seg_block', { get: read, enumerable: true }) };
+    });
+    await main.send(...messages);
+    assert.ok(Math.min(...takenBefore) >= 1_000, `checked when ${takenBefore.join()} entries were taken`);
+    assert.deepEqual([main.accepted.length, main.rejected.length, main.errors.length], [2_970, 30, 0]);
+    for (const { audience } of main.accepted)
+      assert.equal(Number(audience.accepted) + Number(audience.superseded), 1);
+    for (const { payload, audience } of main.rejected) {
+      assert.deepEqual([payload, audience.rejected.length], [optedOut, 1]);
+      assert.deepEqual([audience.rejected[0].code, audience.rejected[0].index], ['user_id_zero', 0]);
+    }
+    assert.equal(engine.counters.taken - before, 2_970);
+    for (let user = 0; user < users; user += 1)
+      assert.equal(segmentsOf(sandbox, idfa(2_000_000 + user)), 0, 'removed by its last message');
   });
 
   it('speaks of the property that it reads', async () => {

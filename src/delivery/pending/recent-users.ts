@@ -4,9 +4,9 @@
 // The state is saved with the last sequence number when the queue is parked. After a crash, or when the queue
 // grew since, the numbers differ; then no entry older than the start may be moved.
 
-import type { CheckedEntry } from '../../entry/entry';
 import { hashUserKey } from '../../entry/keys';
 import type { Row } from '../../queue/store';
+import { checkedOf, type Submission } from '../producer';
 
 /** 256 KiB, independent of the number of users. */
 const bitCount = 2 ** 21;
@@ -68,6 +68,10 @@ export class RecentUsers {
     }
   }
 
+  get records(): boolean {
+    return this.words !== null;
+  }
+
   /** Starts recording. */
   record(): void {
     if (this.words !== null) return;
@@ -75,10 +79,10 @@ export class RecentUsers {
     this.recordedWallMs = this.lastWallMs;
   }
 
-  appended(entries: readonly CheckedEntry[], wallMs: number): void {
+  appended(entries: Submission['entries'], wallMs: number): void {
     this.lastWallMs = Math.max(this.lastWallMs, wallMs);
     if (this.words === null) return;
-    for (const { userKey } of entries) add(this.words, hashUserKey(userKey));
+    for (const { userKey } of checkedOf(entries)) add(this.words, hashUserKey(userKey));
   }
 
   appendedMoved(rows: readonly Moved[]): void {

@@ -87,6 +87,10 @@ export class SharedProducer {
     this.askPump();
   }
 
+  get isBehind(): boolean {
+    return this.producer.isBehind;
+  }
+
   private refusalOf({ entries }: Submission): MessageEnd | null {
     if (this.closed) return closedEnd;
     if (entries.length === 0) return nothingEnd;

@@ -245,6 +245,10 @@ export class SharedQueue {
     else this.producer.submit(submission);
   }
 
+  get isBehind(): boolean {
+    return this.producer.isBehind;
+  }
+
   closeNode(node: string): void {
     this.producer.closeNode(node);
   }
