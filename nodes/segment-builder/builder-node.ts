@@ -31,6 +31,8 @@ export interface KeptMessage {
 const maxChars = 200_000;
 /** Characters per 1 ms of pause after a message, so that copying costs a flow a few per cent at most. */
 const charsPerRestMs = 2_000;
+/** A copy of a short message takes as long as that of so many characters. */
+const fewestChars = 1_000;
 
 export class LastMessage {
   #kept: KeptMessage | null = null;
@@ -46,7 +48,7 @@ export class LastMessage {
     const nowMs = this.monoMs();
     if (nowMs < this.#restsUntilMs) return;
     const text = messageJson(message, maxChars);
-    this.#restsUntilMs = nowMs + (text?.length ?? maxChars) / charsPerRestMs;
+    this.#restsUntilMs = nowMs + (fewestChars + (text?.length ?? maxChars)) / charsPerRestMs;
     this.#kept = { text, atMs: this.wallMs() };
   }
 
