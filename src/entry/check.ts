@@ -6,7 +6,7 @@ import type { Block, CheckedEntry } from './entry';
 import { readEventTime } from './event-time';
 import { printable } from './foreign-text';
 import { type Issue, type IssueCode, type Problem } from './issues';
-import { isPlain, readDomain, readUserId, textProblem, userIdProblem, userKeyOf } from './keys';
+import { isPlain, maxTextChars, readDomain, readUserId, textProblem, userIdProblem, userKeyOf } from './keys';
 import { blockOf, bodyOf, listOf, utf8Bytes } from './serialise';
 import { shorten, shortenThrown } from './shorten';
 
@@ -142,7 +142,9 @@ export function readUser(
   findings: Findings,
 ): User | null {
   const domain = readDomain(rawDomain, allowCustom);
-  const id = readUserId(rawId);
+  // Most ids are plain, and then have no problem.
+  const plain = typeof rawId === 'string' && rawId.length <= maxTextChars && isPlain(rawId);
+  const id = plain ? rawId : readUserId(rawId);
   if (isProblem(domain)) findings.addProblem(domain, 'domain');
   if (isProblem(id)) findings.addProblem(id, 'user_id');
   if (isProblem(domain) || isProblem(id)) return null;
@@ -152,7 +154,6 @@ export function readUser(
     return null;
   }
   const { userKey, spelling } = userKeyOf(domain, id);
-  const plain = isPlain(id);
   const head = (plain ? `{"user_id":"${id}"` : `{"user_id":${JSON.stringify(id)}`) + afterId(domain, unknown);
   const ascii = plain && (domain === null || isPlain(domain)) && unknown === '';
   return {
