@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { compileBuilder, type Builder, type BuildResult } from '../../src/entry/mapping/build';
 import type { BuilderConfig, SegmentRow } from '../../src/entry/mapping/builder-config';
 import { checkEntry } from '../../src/entry/check';
+import type { Entry } from '../../src/entry/entry';
 import { sentence } from '../../src/entry/issues';
 import { compilePath } from '../../src/entry/mapping/property-path';
 import { Later, type ResolveProperty } from '../../src/entry/mapping/typed-inputs';
@@ -301,6 +302,51 @@ describe('the builder', () => {
         },
       ),
     );
+  });
+});
+
+describe('a builder whose blocks are the same for every message', () => {
+  const its: Partial<BuilderConfig> = {
+    domain: 'domain',
+    domainType: 'msg',
+    eventTime: 'at',
+    allowCustomDomain: true,
+  };
+  const rows = [
+    { ...row, value: '5' },
+    { ...row, by: 'code', segment: 'kitchen', segmentType: 'str', member: '1661', memberType: 'num' },
+  ] satisfies SegmentRow[];
+  const fromMessage = rows.map((one): SegmentRow => ({ ...one, segment: one.by, segmentType: 'msg' }));
+
+  it('builds what it would build from a message that names them', () => {
+    const fixed = builder({ ...its, segments: rows });
+    const variable = builder({ ...its, segments: fromMessage });
+    const value = fc.oneof(
+      fc.anything(),
+      fc.constantFrom('7', 'ab', '0', 7, null, 'idfa', 'IDFA', '', 1.7e12, '2026-01-31T12:00:00Z'),
+    );
+    fc.assert(
+      fc.property(fc.record({ user: value, domain: value, at: value }), (message) => {
+        const named = { ...message, id: '10001', code: 'kitchen' };
+        assert.deepEqual(fixed.build(message), variable.build(named));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('gives no two messages the same object', () => {
+    const make = builder({ segments: rows });
+    const [one, two] = ['1', '2'].map((user) => entriesOf(make.build({ user }) as BuildResult)[0] as Entry);
+    assert.deepEqual(one!.seg_block, two!.seg_block);
+    one!.seg_block[0]!.value = 6;
+    assert.equal(two!.seg_block[0]!.value, 5);
+    assert.equal((entriesOf(make.build({ user: '3' }) as BuildResult)[0] as Entry).seg_block[0]!.value, 5);
+  });
+
+  it('reports what is wrong with them at each message', () => {
+    const wrong = builder(withRow({ segment: '0' }));
+    for (const user of ['1', '2'])
+      assert.match(entriesOf(wrong.build({ user }) as BuildResult)[0] as string, /seg_id is 0/);
   });
 });
 

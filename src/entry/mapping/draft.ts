@@ -111,12 +111,11 @@ export function draftOf(plan: CheckedPlan, reader: ValueReader): Draft {
 }
 
 /** Whether a draft with fixed blocks passes the check. False says nothing about one with blocks of its own. */
-export function isRight({ fixedBlocks, eventTime }: CheckedPlan, draft: Draft): boolean {
-  return (
-    fixedBlocks !== null &&
-    eventTime === null &&
-    isUser(draft.user_id, draft.domain, draft.custom_domain === true)
-  );
+export function isRight({ fixedBlocks }: CheckedPlan, draft: Draft): boolean {
+  if (fixedBlocks === null) return false;
+  const time = readEventTime(draft.event_time);
+  const isTime = time === null || typeof time === 'number';
+  return isTime && isUser(draft.user_id, draft.domain, draft.custom_domain === true);
 }
 
 function blocksOf({ rows }: Plan, reader: ValueReader, removes: boolean): DraftBlock[] {
