@@ -23,8 +23,8 @@ const sections = {
     title: 'Monitor and operate, Queues that no account uses',
   },
   database: {
-    href: 'resources/@instant-audience/node-red-xandr/docs/several-machines.html#the-account',
-    title: 'Several instances, The account',
+    href: 'resources/@instant-audience/node-red-xandr/docs/several-machines.html#3-fill-in-the-account',
+    title: 'Several instances, 3. Fill in the account',
   },
 } as const;
 
