@@ -102,7 +102,7 @@ describe('the usage node', () => {
       assert.deepEqual([topic, nested], ['kept', { one: 1 }]);
       assert.notEqual(nested, message.nested);
     }
-    await until(() => usage.status === '2 to look at', 'its status');
+    await until(() => usage.status === 'findings: 2', 'its status');
     assert.equal(sandbox.peaks().totals.authentications, 1, 'the account’s own login');
   });
 
