@@ -177,8 +177,6 @@ export const exceptions: Readonly<Record<string, string>> = {
   'de instant-audience-out status.leftBehind': short,
   'de instant-audience-out status.standbyAlone': short,
   'de instant-audience-out status.outbox_readonly': short,
-  'de instant-audience-out status.outbox_locked': short,
-  'de instant-audience-out status.outbox_newer_version': short,
   'de instant-audience-out status.outbox_encrypted': short,
   'de audience-usage status.read': short,
   'de instant-audience-out error.control_unknown': code,
