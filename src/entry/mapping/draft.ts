@@ -1,5 +1,6 @@
 // Drafts an unchecked entry from the evaluated inputs of a segment builder.
-import { minutesPerUnit, type BuilderConfig, type SegmentRow } from './builder-config';
+import { consentInput, UnclearConsent, type ReadTcString } from './consent';
+import { minutesPerUnit, type BuilderConfig, type ConsentConfig, type SegmentRow } from './builder-config';
 import { checkEntry, maxBlocks, maxInt, maxWordChars } from '../check';
 import type { SegBlock } from '../entry';
 import { readEventTime } from '../event-time';
@@ -15,12 +16,18 @@ export interface Plan {
   readonly allowCustomDomain: boolean;
   readonly action: 'add' | 'remove' | { readonly slot: number };
   readonly eventTime: number | null;
+  readonly consent: ConsentPlan | null;
   readonly rows: readonly RowPlan[];
 }
 
 /** A plan with the blocks that are the same for every message, which have passed the check. Null: each message has its own. */
 export interface CheckedPlan extends Plan {
   readonly fixedBlocks: readonly DraftBlock[] | null;
+}
+
+interface ConsentPlan {
+  readonly slot: number;
+  readonly without: ConsentConfig['withoutConsent'];
 }
 
 interface RowPlan {
@@ -31,12 +38,12 @@ interface RowPlan {
   readonly expiration: { readonly slot: number; readonly minutes: number } | 'never' | 'default';
 }
 
-export function compilePlan(config: BuilderConfig, inputs: Inputs): CheckedPlan {
-  const plan = planOf(config, inputs);
+export function compilePlan(config: BuilderConfig, inputs: Inputs, readTcString: ReadTcString): CheckedPlan {
+  const plan = planOf(config, inputs, readTcString);
   return { ...plan, fixedBlocks: fixedBlocksOf(plan, inputs) };
 }
 
-function planOf(config: BuilderConfig, inputs: Inputs): Plan {
+function planOf(config: BuilderConfig, inputs: Inputs, readTcString: ReadTcString): Plan {
   const action =
     config.action === 'property'
       ? { slot: inputs.add('actionProperty', config.actionProperty, config.actionType)! }
@@ -47,8 +54,20 @@ function planOf(config: BuilderConfig, inputs: Inputs): Plan {
     allowCustomDomain: config.allowCustomDomain,
     action,
     eventTime: inputs.add('eventTime', config.eventTime, config.eventTimeType),
+    consent: compileConsent(config, inputs, readTcString),
     rows: config.segments.map((row, index) => compileRow(row, `segments[${index}].`, config, inputs)),
   };
+}
+
+/** A removal needs none. */
+function compileConsent(
+  { action, consent, consentType, withoutConsent }: BuilderConfig,
+  inputs: Inputs,
+  readTcString: ReadTcString,
+): ConsentPlan | null {
+  if (action === 'remove') return null;
+  const slot = inputs.add('consent', consent, consentType, (get) => consentInput(get, readTcString));
+  return slot === null ? null : { slot, without: withoutConsent };
 }
 
 function compileRow(row: SegmentRow, path: string, config: BuilderConfig, inputs: Inputs): RowPlan {
@@ -97,10 +116,17 @@ type DraftBlock = Partial<Record<keyof SegBlock, unknown>>;
 /** Drafts the entry. For inputs without a value, the reader has issues afterwards. */
 export function draftOf(plan: CheckedPlan, reader: ValueReader): Draft {
   const domain = reader.domain(plan.domain);
-  const removes = reader.removes(plan.action);
+  const wanted = reader.removes(plan.action);
+  const consent = wanted || reader.consent(plan.consent);
+  const removes = wanted || (consent === false && plan.consent?.without === 'remove');
   const userId = reader.raw(plan.userId, 'user_id');
+  const { fixedBlocks } = plan;
   // A copy, since later nodes may change it.
-  const blocks = plan.fixedBlocks?.map((block) => ({ ...block })) ?? blocksOf(plan, reader, removes);
+  const all =
+    fixedBlocks === null || removes !== wanted
+      ? blocksOf(plan, reader, removes)
+      : fixedBlocks.map((block) => ({ ...block }));
+  const blocks = removes || consent === true ? all : reader.withConsent(all, consent);
   const entry: Draft =
     domain === null ? { user_id: userId, seg_block: blocks } : { user_id: userId, domain, seg_block: blocks };
   const eventTime = reader.eventTime(plan.eventTime);
@@ -129,6 +155,8 @@ export class ValueReader {
   /** Null while there are none, as for most messages; likewise their fields. */
   issues: Issue[] | null = null;
   private covered: Set<string> | null = null;
+  /** Nothing is left of the entry, because the user has not consented. */
+  lacksConsent = false;
 
   constructor(
     private readonly inputs: readonly Input[],
@@ -177,6 +205,27 @@ export class ValueReader {
       this.refuse(issueOf('action_unknown', this.inputs[action.slot]!, { got: shorten(value) }), 'seg_block');
     }
     return removes === true;
+  }
+
+  /** Whether the user has consented; an issue where the value does not say. */
+  consent(plan: ConsentPlan | null): boolean | Issue {
+    if (plan === null) return true;
+    const value = this.values[plan.slot];
+    const input = this.inputs[plan.slot]!;
+    if (value instanceof Failed) return failedIssue(input, value);
+    return value instanceof UnclearConsent ? issueOf(value.code, input, value.params) : value === true;
+  }
+
+  /** Without consent only removals, which need none. */
+  withConsent(blocks: DraftBlock[], consent: false | Issue): DraftBlock[] {
+    const removals = blocks.filter(({ expiration }) => expiration === -1);
+    if (removals.length === blocks.length) return blocks;
+    if (consent !== false) {
+      this.refuse(consent, 'consent');
+      return blocks;
+    }
+    this.lacksConsent = removals.length === 0;
+    return removals;
   }
 
   /** The blocks of one row: one for each segment if the input is an array. */

@@ -56,12 +56,21 @@ export class Inputs {
 
   constructor(private readonly resolveProperty: ResolveProperty) {}
 
-  /** The slot (index) of an input, or null for an empty input. */
-  add(path: string, value: string, type: string): number | null {
+  /**
+   * The slot (index) of an input, or null for an empty input.
+   *
+   * @param made what is read in place of the value
+   */
+  add(
+    path: string,
+    value: string,
+    type: string,
+    made?: (get: CompiledInput) => CompiledInput,
+  ): number | null {
     if (isUnset(value, type)) return null;
     const input = this.single(path, value, type);
-    const slot = this.list.push(input) - 1;
-    const isConstant = constantTypes.includes(type);
+    const slot = this.list.push(made === undefined ? input : { ...input, get: made(input.get) }) - 1;
+    const isConstant = made === undefined && constantTypes.includes(type);
     this.constants.push(isConstant ? evaluateInput(input, nothing) : undefined);
     if (!isConstant) this.variable.push(slot);
     return slot;
