@@ -106,9 +106,9 @@ describe('a TC string', () => {
   it('is read or refused, never an exception, whatever the text', () => {
     const read = tcStringReader(needed);
     const [whole] = tcString(given).split('.');
-    const letters = fc.constantFrom(...`${alphabet}.`.split(''));
+    const characters = fc.constantFrom(...`${alphabet}.`.split(''));
     fc.assert(
-      fc.property(fc.array(letters, { maxLength: 400 }), fc.nat({ max: 60 }), (tail, keep) => {
+      fc.property(fc.array(characters, { maxLength: 400 }), fc.nat({ max: 60 }), (tail, keep) => {
         const found = read(whole!.slice(0, keep) + tail.join(''));
         assert.ok(found === null || typeof found === 'boolean');
       }),
@@ -123,11 +123,11 @@ describe('a TC string', () => {
     // Each restriction names all 65,535 vendors, which the library would insert one by one, in a tree without balance.
     const restriction = bits(2, 6) + bits(1, 2) + bits(1, 12) + '1' + bits(1, 16) + bits(65_535, 16);
     const vendorsOn = bits(0, 16) + '0' + bits(0, 16) + '0' + bits(1_000, 12) + restriction.repeat(1_000);
-    // The first 35 letters and the first three bits of the next one are the header.
+    // The first 35 characters and the first three bits of the next one are the header.
     const head = header!
       .slice(0, 36)
       .split('')
-      .map((letter) => bits(alphabet.indexOf(letter), 6))
+      .map((character) => bits(alphabet.indexOf(character), 6))
       .join('')
       .slice(0, 213);
     const all = (head + vendorsOn).match(/.{1,6}/g)!;

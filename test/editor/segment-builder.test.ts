@@ -36,6 +36,11 @@ describe('the segment builder in the editor', () => {
       segments: [{ ...row, segment: 'payload.segment', segmentType: 'msg', expirationUnit: 'default' }],
       eventTime: '',
       eventTimeType: 'msg',
+      consent: '',
+      consentType: 'msg',
+      consentVendor: 32,
+      consentPurposes: [],
+      withoutConsent: 'skip',
       output: 'payload',
       outputType: 'msg',
     });
@@ -141,6 +146,11 @@ describe('the segment builder in the editor', () => {
       ),
       eventTime: texts,
       eventTimeType: types,
+      consent: texts,
+      consentType: types,
+      consentVendor: loose([32, '32', '0', 'x']),
+      consentPurposes: fc.constantFrom([], [1, 3], ['1'], [0], 'x', '1, 3', null),
+      withoutConsent: loose(['skip', 'remove']),
     });
     let refused = 0;
     fc.assert(

@@ -12,8 +12,8 @@ const icons = path.join(__dirname, '..', '..', 'icons');
 const hidden: Record<string, string[]> = {
   account: [],
   'instant-audience-out': [],
-  // Its rows are made by the script.
-  'segment-builder': ['segments'],
+  // Rows and boxes are made by the script.
+  'segment-builder': ['segments', 'consentPurposes'],
   'audience-usage': [],
 };
 const prefix: Record<string, string> = {

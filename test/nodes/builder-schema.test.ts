@@ -35,9 +35,29 @@ describe("the schema of a builder's properties", () => {
       segments: [savedRow],
       eventTime: '',
       eventTimeType: 'msg',
+      consent: '',
+      consentType: 'msg',
+      consentVendor: 32,
+      consentPurposes: [],
+      withoutConsent: 'skip',
       output: 'payload',
       outputType: 'msg',
     });
+  });
+
+  it('reads vendor and purposes only with a consent, purposes also as the text of a variable', () => {
+    const wrong = { consentVendor: 'x', consentPurposes: [12], withoutConsent: 'ask' };
+    assert.equal(problems(wrong), '');
+    assert.equal(problems({ ...wrong, consent: 'tc', action: 'remove' }), '');
+    const all = 'consentVendor vendor, consentPurposes purpose, withoutConsent choice';
+    assert.equal(problems({ ...wrong, consent: 'tc' }), all);
+    assert.equal(problems({ ...wrong, source: 'items', consentType: 'item' }), all);
+    for (const consentPurposes of ['1, 3', [1, '3', 3]]) {
+      const reading = read({ consent: 'tc', consentVendor: '755', consentPurposes });
+      assert.ok(reading.ok, JSON.stringify(reading));
+      const { consentVendor: vendor, consentPurposes: purposes } = reading.settings;
+      assert.deepEqual([vendor, purposes], [755, [1, 3]]);
+    }
   });
 
   it('accepts a node without properties: the message names user and segment', () => {

@@ -107,6 +107,8 @@ describe('the words of the segment builder', () => {
         'schema.ts',
         'words.ts',
         '../shared/saved.ts',
+        '../shared/consent.ts',
+        '../shared/editor/consent.ts',
       ].map((file) => readFileSync(path.join(folder, file), 'utf8')),
       ...readdirSync(path.join(folder, 'editor')).map((file) =>
         readFileSync(path.join(folder, 'editor', file), 'utf8'),
@@ -122,7 +124,8 @@ describe('the words of the segment builder', () => {
       [],
     );
     const unused = Object.entries(words['segment-builder'] as Record<string, object | string>)
-      .filter(([group]) => group !== 'issue')
+      // Purposes have numbers.
+      .filter(([group]) => group !== 'issue' && group !== 'purpose')
       .flatMap(([group, names]) =>
         typeof names === 'string' ? [] : Object.keys(names).map((name) => [group, name]),
       )

@@ -1,6 +1,7 @@
 // The segment builder in Node-RED: its outputs, and the single end of every message.
 import assert from 'node:assert/strict';
 import { savedRow as row } from '../support/segment-row';
+import { tcString } from '../support/tc-strings';
 import { Flow, load, unload, until, useNodeRed } from './out-flow';
 
 async function start(changes: object = {}): Promise<Flow> {
@@ -328,5 +329,77 @@ describe('xandr-segment-builder', () => {
       assert.equal(flow.accepted.length + flow.rejected.length, 0);
       await unload();
     }
+  });
+});
+
+describe('xandr-segment-builder with consent', () => {
+  useNodeRed();
+  afterEach(unload);
+
+  const tc = tcString({ vendors: [32], purposes: [1, 3] });
+  const asked = { consent: 'payload.tc', consentType: 'msg', consentPurposes: [1, 3] };
+  const items = {
+    ...asked,
+    source: 'items',
+    userId: 'user',
+    userIdType: 'item',
+    consent: 'tc',
+    consentType: 'item',
+  };
+
+  it('sends users who have consented, and names the others on the second output, without an error', async () => {
+    const flow = await start(asked);
+    const other = tcString({ vendors: [33], purposes: [1, 3] });
+    await flow.send(
+      { payload: { user: '7', tc } },
+      { payload: { user: '8', tc: other } },
+      { payload: { user: '9' } },
+    );
+    assert.deepEqual(
+      flow.accepted.map(({ payload }) => payload.user_id),
+      ['7'],
+    );
+    for (const [index, user] of ['8', '9'].entries()) {
+      const [rejected] = flow.rejected[index].audience.rejected;
+      assert.deepEqual([rejected.code, rejected.entry.user_id], ['no_consent', user]);
+      assert.equal(rejected.message, 'Consent: msg.payload.tc gives none; no entry was made');
+    }
+    assert.deepEqual(flow.errors, []);
+    assert.equal(flow.completed.length, 3);
+    await until(() => flow.status === '2 without consent', `its status, not ${flow.status}`);
+  });
+
+  it('completes a message without consent, and leaves it as it is, if nothing is wired to the second output', async () => {
+    const flow = await start({ ...asked, ...oneOutput });
+    const message: any = { payload: { user: '8' } };
+    await flow.send(message);
+    assert.deepEqual([flow.errors.length, flow.completed.length, flow.accepted.length], [0, 1, 0]);
+    assert.equal(message.audience, undefined);
+  });
+
+  it('counts items apart: only invalid ones are an error', async () => {
+    const flow = await start({ ...items, ...oneOutput });
+    await flow.send({
+      payload: [{ user: '7', tc }, { user: '8' }, { user: '9', tc: 'maybe' }, { user: '10', tc: false }],
+    });
+    assert.deepEqual(
+      flow.accepted[0].payload.map((entry: any) => entry.user_id),
+      ['7'],
+    );
+    assert.match(flow.error, /^Consent, item 2: item\.tc is "maybe"; pass yes, no or a TC string$/);
+    await until(() => flow.status === '1 invalid, 2 without consent', `its status, not ${flow.status}`);
+  });
+
+  it('removes users without consent, if that is wanted', async () => {
+    const flow = await start({ ...items, withoutConsent: 'remove' });
+    await flow.send({ payload: [{ user: '7', tc }, { user: '8' }] });
+    assert.deepEqual(
+      flow.accepted[0].payload.map((entry: any) => [entry.user_id, entry.seg_block[0].expiration]),
+      [
+        ['7', 43200],
+        ['8', -1],
+      ],
+    );
+    assert.equal(flow.rejected.length, 0);
   });
 });

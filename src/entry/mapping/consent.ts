@@ -35,7 +35,7 @@ export function consentOf(value: unknown, readTcString: ReadTcString): Consent |
   const word = text.toLowerCase();
   if (yes.includes(word)) return true;
   if (no.includes(word)) return false;
-  // The first letter is the version.
+  // The first character is the version.
   if (!text.startsWith('C')) return unknownConsent(value);
   const found = readTcString(text);
   return found instanceof Later
