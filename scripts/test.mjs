@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, realpathSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { chromiumEnvironment } from './chromium.mjs';
@@ -21,8 +20,8 @@ const hangMs = 6 * 60_000;
 
 /** Describes the tarball and a user directory with it installed, for all test processes. */
 const made = path.join(scratch, 'package', 'made.json');
+const build = { name: 'build', command: ['scripts/build.mjs'] };
 const checks = [
-  { name: 'build', command: ['scripts/build.mjs'] },
   { name: 'lint', command: [tool('oxlint', 'bin/oxlint'), '.'] },
   { name: 'types of the tests', command: [tsc, '-p', 'test/tsconfig.json'] },
   {
@@ -34,25 +33,29 @@ const checks = [
   },
   { name: 'unused', command: [tool('knip', 'bin/knip.js')] },
   { name: 'prose', command: ['scripts/prose.mjs'] },
-  { name: 'format', command: [tool('prettier', 'bin/prettier.cjs'), '--check', '.', '--log-level', 'warn'] },
+  {
+    name: 'format',
+    command: [
+      tool('prettier', 'bin/prettier.cjs'),
+      ...['--check', '.', '--log-level', 'warn', '--cache', '--cache-strategy', 'content'],
+    ],
+  },
 ];
 
-/** Runs the checks, at most one per core and four at a time, and returns the names of those that failed. */
+/** Returns the name of the check if it failed. */
+async function runCheck({ name, command }) {
+  const started = performance.now();
+  const { code, output } = await run(node, command);
+  console.log(`  ${code === 0 ? 'ok' : 'x '}  ${name} (${seconds(started)})`);
+  if (code === 0) return [];
+  console.log(output);
+  return [name];
+}
+
+/** Runs the checks one after the other, and returns the names of those that failed. */
 async function runChecks() {
-  const waiting = [...checks];
   const failed = [];
-  const worker = async () => {
-    for (let check = waiting.shift(); check; check = waiting.shift()) {
-      const started = performance.now();
-      const { code, output } = await run(node, check.command);
-      console.log(`  ${code === 0 ? 'ok' : 'x '}  ${check.name} (${seconds(started)})`);
-      if (code !== 0) {
-        failed.push(check.name);
-        console.log(output);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
+  for (const check of checks) failed.push(...(await runCheck(check)));
   return failed;
 }
 
@@ -188,11 +191,13 @@ async function runFiles(files) {
   return results;
 }
 
+/** Builds, then runs the tests; the other checks run meanwhile, so that no core waits for the last of them, or for npm. */
 async function runAll() {
   console.log('Checks');
-  const failedChecks = await runChecks();
-  if (failedChecks.includes('build')) return { results: [], failedChecks };
-  return { results: await runFiles(globSync('test/**/*.test.ts', { cwd: root })), failedChecks };
+  const checking = runChecks();
+  const failedBuild = await runCheck(build);
+  const results = failedBuild.length > 0 ? [] : await runFiles(globSync('test/**/*.test.ts', { cwd: root }));
+  return { results, failedChecks: [...failedBuild, ...(await checking)] };
 }
 
 async function runWithNodeRed() {
