@@ -118,16 +118,19 @@ export async function likeTemplate(template, userDir) {
 /**
  * Text of a settings file without prompts, tours and telemetry, for a server that only this machine can reach.
  *
- * @param more settings to add or replace
+ * @param more settings to add or replace; those of `editorTheme` one by one
  */
-export function settingsFile(more) {
+export function settingsFile({ editorTheme, ...more }) {
   const settings = {
     uiHost: '127.0.0.1',
     flowFile: 'flows.json',
     flowFilePretty: true,
     lang: 'en-US',
     telemetry: { enabled: false, updateNotification: false },
-    editorTheme: { tours: false, projects: { enabled: false }, multiplayer: { enabled: false } },
+    editorTheme: {
+      ...{ tours: false, projects: { enabled: false }, multiplayer: { enabled: false } },
+      ...editorTheme,
+    },
     diagnostics: { enabled: true, ui: true },
     runtimeState: { enabled: true, ui: false },
     ...more,

@@ -40,8 +40,12 @@ async function end({ browser, nodeRed }: Pick<Opened, 'browser' | 'nodeRed'>): P
   await Promise.all([browser.close(), nodeRed.stop()]);
 }
 
+/** None of our forms has a code editor, and Monaco takes a third of the CPU time of loading the editor. */
+const withoutMonaco = { editorTheme: { codeEditor: { lib: 'ace' } } };
+
 async function openBoth({ size, locale, ...start }: Start & Look): Promise<Opened> {
-  const [nodeRed, browser] = await startBoth(start);
+  const settings = { ...withoutMonaco, ...start.settings };
+  const [nodeRed, browser] = await startBoth({ ...start, settings });
   try {
     const editor = await Editor.open(browser, nodeRed, size, locale);
     return { nodeRed, browser, editor, page: editor.page };
