@@ -64,7 +64,7 @@ async function searches(): Promise<void> {
         assert.equal(rejections(message).length, isBad ? 1 : 0);
       }
     }),
-    runs(25),
+    runs(10),
   );
 }
 

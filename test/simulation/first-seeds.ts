@@ -1,4 +1,4 @@
-// The first seeds, on two processes: the same ones in each test run.
+// The first seeds, on two processes, for the long tests: the same ones in each run.
 import { availableParallelism } from 'node:os';
 import { addTo, emptySummary, type Summary } from './many-seeds';
 import { workThrough } from './pool';

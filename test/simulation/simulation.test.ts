@@ -1,9 +1,10 @@
-// Simulation: plans that once found a fault, and the first two hundred seeds; `npm run test:long` plays five hundred.
+// Simulation: plans that once found a fault, the first two hundred seeds, and some forms of a user's history;
+// `npm run test:long` plays five hundred seeds, and all forms.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { forms } from './growth-forms';
-import { playFirst } from './first-seeds';
+import { boundsWork } from './growth-seeds';
+import { runSeeds } from './many-seeds';
 import { digestOf, runPlan, runSeed } from './run-seed';
 import { shrink } from './shrink';
 import { story } from './story';
@@ -45,17 +46,15 @@ describe('The simulation of the whole system', () => {
 
   it('keeps every promise with the seeds 1 to 200', async function () {
     this.timeout(120_000);
-    const { seeds, failed } = await playFirst(200);
+    // In this process, since others run other tests.
+    const { seeds, failed } = await runSeeds(1, 200);
     assert.equal(seeds, 200);
     assert.deepEqual(failed, []);
   });
 
-  it('bounds the work for every form of a user’s history', async function () {
+  it('bounds the work for every third form of a user’s history', async function () {
     this.timeout(120_000);
-    for (let seed = 250; seed <= 50 * forms.length; seed += 50) {
-      const { violations } = await runSeed(seed);
-      assert.deepEqual(violations, [], `seed ${seed}`);
-    }
+    await boundsWork(3);
   });
 
   it('has at least thirty bugs to find, each with a unique name', () => {
