@@ -9,7 +9,7 @@ import type { NewRow, Source } from '../queue/store';
 import type { Clock } from '../clock';
 import type { Common } from './engine-options';
 import { Fifo } from './pending/fifo';
-import { laneOf } from './pending/pending-users';
+import { laneOf } from './pending/pending-entry';
 import { closedEnd, PendingMessage, type MessageEnd } from './pending-messages';
 
 /** Entries of one message, at least one. */

@@ -11,6 +11,7 @@ import { printable } from '../entry/foreign-text';
  * whole audience, adds and removals, which wait behind both.
  */
 export type Lane = 'add' | 'removal' | 'bulk';
+/** In the order in which they are sent. */
 export const lanes: readonly Lane[] = ['removal', 'add', 'bulk'];
 
 /**

@@ -51,7 +51,7 @@ export class Monitor {
         const isDiscarded = discarded.has(code);
         if (!isDiscarded) this.failedToday.add(nowMs, 1);
         this.rejections.add(nowMs, entry.source.node, code, message, entry.checked, isDiscarded);
-      } else if (endOf(entry) === 'accepted') {
+      } else if (endOf(entry) === 'accepted' && !entry.bulk) {
         const ms = Math.max(0, nowMs - entry.appendedWallMs);
         this.latency.add(ms);
         this.sinceSample.add(ms);

@@ -1,7 +1,7 @@
 // Pending entry with its blocks and their states.
 
 import type { Block, BlockKind, CheckedEntry } from '../../entry/entry';
-import type { NewRow, RowState, Source } from '../../queue/store';
+import type { Lane, NewRow, RowState, Source } from '../../queue/store';
 import { groupedBlocks } from './grouped-blocks';
 import type { Ending, PendingMessage } from '../pending-messages';
 
@@ -96,7 +96,8 @@ export class PendingBlock {
 }
 
 /** What an entry in memory keeps of its row. */
-export type EntryRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'appendedWallMs'>;
+export type EntryRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'appendedWallMs'> &
+  Partial<Pick<NewRow, 'lane'>>;
 
 /** One pending entry in memory, with what has become of its blocks so far. */
 export class PendingEntry implements Ending {
@@ -116,6 +117,8 @@ export class PendingEntry implements Ending {
   /** Whether the user already had entries in memory: the read-ahead has a limit of its own for these. */
   further = false;
 
+  /** Whether it is of a whole audience, and waits behind all others. */
+  readonly bulk: boolean;
   readonly seq: number;
   readonly source: Source;
   /** Monotonic ms of the event; the expiration counts from here. */
@@ -123,13 +126,14 @@ export class PendingEntry implements Ending {
   readonly appendedWallMs: number;
 
   constructor(
-    { seq, source, eventMonoMs, appendedWallMs }: EntryRow,
+    { seq, lane, source, eventMonoMs, appendedWallMs }: EntryRow,
     readonly checked: CheckedEntry,
     /** The row's state in the store; null once the row is removed. */
     public row: RowState | null,
     public pendingMessage: PendingMessage | null = null,
   ) {
     this.seq = seq;
+    this.bulk = lane === 'bulk';
     this.source = source;
     this.eventMonoMs = eventMonoMs;
     this.appendedWallMs = appendedWallMs;
@@ -140,6 +144,10 @@ export class PendingEntry implements Ending {
     this.open = blocks.length;
     this.unended = blocks.length;
     if (row !== 'waiting') this.markReported();
+  }
+
+  get lane(): Lane {
+    return this.bulk ? 'bulk' : laneOf(this.checked);
   }
 
   get ending(): Ending {
@@ -181,6 +189,11 @@ export class PendingEntry implements Ending {
     for (const block of this.blocks) if (!block.rejected) return false;
     return true;
   }
+}
+
+/** The lane of an entry that is not bulk. */
+export function laneOf(checked: CheckedEntry): Lane {
+  return checked.removes ? 'removal' : 'add';
 }
 
 /** Sends an ended block again. */

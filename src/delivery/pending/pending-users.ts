@@ -4,10 +4,8 @@
 // A row leaves the store only when no older row of its user can still be sent: older rows that are only in the store are
 // read first (older-rows.ts), and in memory the order of the user's entries ensures it.
 
-import type { CheckedEntry } from '../../entry/entry';
 import { hashUserKey } from '../../entry/keys';
 import { bodyChars } from '../../entry/serialise';
-import type { Lane } from '../../queue/store';
 import { Deletions, deletionTexts, isDeletion } from '../respond/deletions';
 import { DueHeap } from './heap';
 import type { CommitBuffer } from '../commit-buffer';
@@ -63,14 +61,14 @@ export class PendingUsers {
     // A newer state does not wait for the backoff of an older one.
     user.notBeforeMs = 0;
     // A deleted entry is not sent, so nothing older needs to be read before it.
-    if (this.deletions.of(entry) === null) this.readAhead.older.need(user, laneOf(entry.checked), entry.seq);
+    if (this.deletions.of(entry) === null) this.readAhead.older.need(user, entry.lane, entry.seq);
     return user;
   }
 
   /** Counts an entry that was not newly appended in the read-ahead. Call before `add`. */
   count(entry: PendingEntry): void {
     entry.further = this.users.has(entry.checked.userKey);
-    this.readAhead.loaded(laneOf(entry.checked), entry.further);
+    this.readAhead.loaded(entry.lane, entry.further);
   }
 
   /** The user in memory with this key. */
@@ -125,7 +123,7 @@ export class PendingUsers {
     // An entry that has ended may already be removed.
     if (user?.undoAdd(entry) !== true) return;
     this.queuedChars -= bodyChars(entry.checked);
-    this.readAhead.unloaded(laneOf(entry.checked), entry.further, entry.seq);
+    this.readAhead.unloaded(entry.lane, entry.further, entry.seq);
     this.update(user, nowMs);
   }
 
@@ -268,7 +266,7 @@ export class PendingUsers {
   }
 
   private retire(entry: PendingEntry): void {
-    this.readAhead.unloaded(laneOf(entry.checked), entry.further, entry.seq);
+    this.readAhead.unloaded(entry.lane, entry.further, entry.seq);
     this.queuedChars -= bodyChars(entry.checked);
     if (entry.row !== null) this.commitBuffer.mark(entry.seq, 'remove');
   }
@@ -315,10 +313,6 @@ export class PendingUsers {
   nextLateMs(): number {
     return this.late.nextAtMs();
   }
-}
-
-export function laneOf(checked: CheckedEntry): Lane {
-  return checked.removes ? 'removal' : 'add';
 }
 
 /** Only when every known entry of the user is newer, so that this one is sent first. */

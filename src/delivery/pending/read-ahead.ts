@@ -147,11 +147,11 @@ export class ReadAhead {
     return unread && seq > cursor && !endedWhileReading.has(seq);
   }
 
-  /** Epoch ms; every unread row was accepted at or after it. Infinity when no row is unread. */
+  /** Epoch ms; every unread row that is not bulk was accepted at or after it. Infinity when no such row is unread. */
   get unreadAppendedWallMs(): number {
     let wallMs = Infinity;
     for (const lane of lanes)
-      if (this.states[lane].unread) wallMs = Math.min(wallMs, this.states[lane].nextAppendedWallMs);
+      if (lane !== 'bulk' && this.states[lane].unread) wallMs = Math.min(wallMs, this.states[lane].nextAppendedWallMs);
     return wallMs;
   }
 

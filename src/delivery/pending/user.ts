@@ -11,6 +11,7 @@
 // A user may have any number of entries, so the usual operations do not iterate over all of them (coalescing.ts,
 // waiting-blocks.ts). Nearly every user has one entry with one block, which needs neither.
 
+import type { Lane } from '../../queue/store';
 import { AmbiguousRequests } from './ambiguous';
 import { Coalescing } from './coalescing';
 import { wake } from './pending-entry';
@@ -41,8 +42,9 @@ export class User implements EntryOwner {
   queue: ReadyQueue | null = null;
   /** Requests that ended without a reply and may still run. */
   ambiguous: AmbiguousRequests | null = null;
-  /** Number of waiting blocks, and of those whose entry has a removal. */
+  /** Number of waiting blocks, of those of bulk entries, and of the others whose entry has a removal. */
   private waiting = 0;
+  private bulk = 0;
   private removing = 0;
   /** Number of entries that have not ended. */
   unended = 0;
@@ -185,7 +187,8 @@ export class User implements EntryOwner {
 
   private count(block: PendingBlock, by: 1 | -1): void {
     this.waiting += by;
-    if (block.entry.checked.removes) this.removing += by;
+    if (block.entry.bulk) this.bulk += by;
+    else if (block.entry.checked.removes) this.removing += by;
   }
 
   private waitsAgain(block: PendingBlock, before: PendingBlockState): void {
@@ -202,9 +205,15 @@ export class User implements EntryOwner {
     this.ambiguous?.due.push(block);
   }
 
-  /** Whether a removal waits. */
+  /** Whether a removal waits that is not bulk. */
   get removes(): boolean {
     return this.removing > 0;
+  }
+
+  /** Of the waiting blocks, those that go first choose it. */
+  get lane(): Lane {
+    if (this.removes) return 'removal';
+    return this.waiting > this.bulk ? 'add' : 'bulk';
   }
 
   get waits(): boolean {
