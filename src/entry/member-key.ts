@@ -1,5 +1,5 @@
 // Member keys: how the tables of a synced segment name a user (`MemberChange.memberKey` of queue/sync-store.ts). Unlike a
-// user key, a member key gives the user back as it is sent.
+// user key, a member key gives the user back, as it can be sent.
 
 import type { CheckedEntry } from './entry';
 import { knownDomains } from './keys';
@@ -7,8 +7,9 @@ import { knownDomains } from './keys';
 /** @param domain as it is sent; null for the platform's own and mapped ids */
 export function memberKeyOf(domain: string | null, id: string): string {
   if (domain === null) return `:${id}`;
-  // Device ids compare without case.
-  if (knownDomains.includes(domain)) return `${domain}:${id.toLowerCase()}`;
+  // Device ids compare without case, and `sh1udid` is the older name of `sha1udid` (service.md 3.1).
+  if (knownDomains.includes(domain))
+    return `${domain === 'sh1udid' ? 'sha1udid' : domain}:${id.toLowerCase()}`;
   // A custom domain is quoted, so that its end can be found.
   return `${JSON.stringify(domain)}:${id}`;
 }
