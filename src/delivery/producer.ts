@@ -12,6 +12,16 @@ import { Fifo } from './pending/fifo';
 import { laneOf } from './pending/pending-entry';
 import { closedEnd, PendingMessage, type MessageEnd } from './pending-messages';
 
+/** What makes a submission a chunk of a whole audience. */
+export interface BulkChunk {
+  /** Key of the segment that its entries name. */
+  readonly segment: string;
+  /** The state of its sync, stored together with the rows; null leaves it as it is. */
+  readonly state: string | null;
+  /** See `ChangedMembers`. */
+  readonly readSince: number;
+}
+
 /** Entries of one message, at least one. */
 export interface Submission {
   /** The node that reports, and the account that sends. */
@@ -22,6 +32,8 @@ export interface Submission {
   /** When the message ends: with the outcome, or as soon as it is durably queued. */
   readonly completeOn: 'accepted' | 'queued';
   readonly onEnd: (end: MessageEnd) => void;
+  /** Its entries go behind all others. Their outcomes are not the message's. */
+  readonly bulk?: BulkChunk;
 }
 
 /** A message that waits to be taken. What is in it ages from when it was handed in, whatever the wall clock does since. */
@@ -268,7 +280,7 @@ function rowOf(entry: CheckedEntry, { handedIn, firstSeq, rows, nowMs, wallMs }:
   const ageMs = ageMsOf(entry, handedIn, nowMs);
   return {
     seq: firstSeq + rows,
-    lane: laneOf(entry),
+    lane: handedIn.submission.bulk === undefined ? laneOf(entry) : 'bulk',
     userHash: hashUserKey(entry.userKey),
     source: handedIn.submission.source,
     eventWallMs: wallMs - ageMs,

@@ -151,7 +151,8 @@ export class ReadAhead {
   get unreadAppendedWallMs(): number {
     let wallMs = Infinity;
     for (const lane of lanes)
-      if (lane !== 'bulk' && this.states[lane].unread) wallMs = Math.min(wallMs, this.states[lane].nextAppendedWallMs);
+      if (lane !== 'bulk' && this.states[lane].unread)
+        wallMs = Math.min(wallMs, this.states[lane].nextAppendedWallMs);
     return wallMs;
   }
 
