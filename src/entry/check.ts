@@ -8,7 +8,7 @@ import { readEventTime } from './event-time';
 import { printable } from './foreign-text';
 import { sentence, type Issue, type IssueCode, type Problem } from './issues';
 import { isPlain, readDomain, readUserId, textProblem, userIdProblem, userKeyOf } from './keys';
-import { blockOf, notAgingPrefix, utf8Bytes } from './serialise';
+import { blockOf, notAgingPrefix, refreshPrefix, utf8Bytes } from './serialise';
 import { shorten, shortenThrown } from './shorten';
 
 /** Limit of blocks in one entry, which bounds its memory. The engine spreads more than 100 over several requests. */
@@ -354,6 +354,8 @@ function isRemoval(block: Block): boolean {
  * @throws Error with a sentence for a damaged body
  */
 export function parseBody(body: string): CheckedEntry {
+  if (body.startsWith(refreshPrefix))
+    return { ...parseBody(body.slice(refreshPrefix.length)), refresh: true };
   const ages = !body.startsWith(notAgingPrefix);
   let input: unknown;
   try {

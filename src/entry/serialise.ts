@@ -9,6 +9,9 @@ const userTail = ']}';
 /** Prefix of the body of an entry that does not age. Saved in queues: never change it. */
 export const notAgingPrefix = 'as it came ';
 
+/** Prefix of the body of a refresh, before that one. Saved in queues: never change it. */
+export const refreshPrefix = 'refresh ';
+
 /** The entry as JSON in the service's own form, with the expirations as given. */
 export function entryBody(entry: CheckedEntry): string {
   let body = entry.userHead;
@@ -21,13 +24,17 @@ export function entryBody(entry: CheckedEntry): string {
 
 /** The body as the queue stores it, without the event time, which has its own column. */
 export function queuedBody(entry: CheckedEntry): string {
-  return entry.ages ? entryBody(entry) : notAgingPrefix + entryBody(entry);
+  return prefixOf(entry) + entryBody(entry);
+}
+
+function prefixOf({ ages, refresh }: CheckedEntry): string {
+  return (refresh === true ? refreshPrefix : '') + (ages ? '' : notAgingPrefix);
 }
 
 /** Length of `queuedBody` in characters, without building it. */
 export function bodyChars(entry: CheckedEntry): number {
   let chars = entry.userHead.length + userTail.length + entry.blocks.length - 1;
-  if (!entry.ages) chars += notAgingPrefix.length;
+  chars += prefixOf(entry).length;
   for (const { text } of entry.blocks) chars += text.length;
   return chars;
 }
