@@ -150,6 +150,11 @@ export class PendingEntry implements Ending {
     return this.bulk ? 'bulk' : laneOf(this.checked);
   }
 
+  /** Whether it only renews a membership. */
+  get refreshes(): boolean {
+    return this.bulk && this.checked.refresh === true;
+  }
+
   get ending(): Ending {
     return this;
   }

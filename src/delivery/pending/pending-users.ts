@@ -16,6 +16,7 @@ import { PendingEntry, sentExpiration, type PendingBlock, type End } from './pen
 import { Readiness } from './readiness';
 import { User } from './user';
 import type { WarmUps } from './warm-ups';
+import type { MemberChanges } from '../sync/member-changes';
 
 /** Recovered in-flight requests, which may run until `untilMs` (monotonic): the hashes of their users. */
 export interface RecoveredRequests {
@@ -32,14 +33,19 @@ export class PendingUsers {
   private readonly late = new DueHeap<User>();
   readonly deletions = new Deletions();
 
+  private readonly commitBuffer: CommitBuffer;
+  private readonly members: MemberChanges;
+
   constructor(
-    private readonly commitBuffer: CommitBuffer,
+    { commitBuffer, members }: { readonly commitBuffer: CommitBuffer; readonly members: MemberChanges },
     private readonly readAhead: ReadAhead,
     private readonly reports: Reports,
     logins: Logins,
     private readonly recoveredRequests: RecoveredRequests,
     private readonly warmUps: WarmUps,
   ) {
+    this.commitBuffer = commitBuffer;
+    this.members = members;
     this.readiness = new Readiness(logins, warmUps, readAhead.older);
   }
 
@@ -60,9 +66,34 @@ export class PendingUsers {
     user.add(entry);
     // A newer state does not wait for the backoff of an older one.
     user.notBeforeMs = 0;
-    // A deleted entry is not sent, so nothing older needs to be read before it.
-    if (this.deletions.of(entry) === null) this.readAhead.older.need(user, entry.lane, entry.seq);
+    this.withdrawRefresh(user, entry);
+    // An entry that is not sent, such as a deleted one, needs nothing older to be read before it.
+    if (entry.unended > 0 && this.deletions.of(entry) === null)
+      this.readAhead.older.need(user, entry.lane, entry.seq);
     return user;
+  }
+
+  /**
+   * A refresh is made of what the members were when they were read. It never replaces an older entry of its user, since
+   * that one is newer news. So a refresh that stays is the oldest entry.
+   */
+  private withdrawRefresh(user: User, added: PendingEntry): void {
+    const [oldest, second] = user.entries;
+    if (second === undefined) return;
+    const refresh = added === oldest ? second : added;
+    if (!refresh.refreshes) return;
+    this.withdraw(refresh);
+    this.forget(user);
+  }
+
+  /** Ends an entry that has not been sent, as if a newer one had replaced it. */
+  withdraw(entry: PendingEntry): void {
+    for (const block of entry.blocks) {
+      if (block.again || block.state !== 'waiting') continue;
+      // It replaces nothing.
+      block.rejected = true;
+      this.end(block, 'superseded', null);
+    }
   }
 
   /** Counts an entry that was not newly appended in the read-ahead. Call before `add`. */
@@ -188,6 +219,7 @@ export class PendingUsers {
 
   reject(block: PendingBlock, code: string, message: string): void {
     block.rejected = true;
+    this.members.rejected(block, code);
     const where = block.entry.blocks.length > 1 ? `seg_block[${block.place}]: ` : '';
     this.end(block, 'rejected', { code, message: where + message });
   }
@@ -206,6 +238,13 @@ export class PendingUsers {
       if (block.again || (block.state !== 'waiting' && block.state !== 'absorbed')) continue;
       this.reject(block, closedCode, 'The flow was stopped before this entry could be sent.');
     }
+  }
+
+  /** Rejects the adds of an entry that has not been sent. */
+  rejectAdds(entry: PendingEntry, code: string, message: string): void {
+    for (const block of entry.blocks)
+      if (!block.again && block.state === 'waiting' && block.segBlock.expiration !== -1)
+        this.reject(block, code, message);
   }
 
   // ── Deletions ───────────────────────────────────────────────────────────────────────────────────────────────

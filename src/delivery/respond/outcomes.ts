@@ -14,6 +14,7 @@ import type { Post, Settled } from '../schedule/post';
 import type { SentCounts, SentCountStore } from '../monitor/sent-counts';
 import type { PendingBlock, PendingEntry } from '../pending/pending-entry';
 import { mostWarnings } from '../pending-messages';
+import type { MemberChanges } from '../sync/member-changes';
 import type { Unaccounted } from './unaccounted';
 import type { User } from '../pending/user';
 
@@ -37,6 +38,7 @@ export interface OutcomesParts {
   readonly log: (level: 'warn' | 'error', text: string) => void;
   readonly sent: SentCountStore;
   readonly unaccounted: Unaccounted;
+  readonly members: MemberChanges;
 }
 
 export class Outcomes {
@@ -203,6 +205,7 @@ export class Outcomes {
     // The same for blocks that end with it: if the rest of this entry is deleted, they count on their own.
     for (const older of block.absorbed ?? [])
       if (ambiguous?.mayUndo(older, sentMs) === true) older.due = true;
+    this.parts.members.accepted(block, sentMs);
     this.parts.pendingUsers.end(block, block.sentExpired ? 'expired' : 'accepted', null);
     this.canary = block;
   }
