@@ -50,6 +50,11 @@ export class PlainSyncStore implements SyncStore {
     }
   }
 
+  /** For tests: what is known of a segment. */
+  membersOf(segment: string): ReadonlyMap<string, MemberChange> {
+    return this.#segments.get(segment)?.members ?? new Map();
+  }
+
   async segments(): Promise<readonly SyncedSegment[]> {
     const now = this.nowMinutes();
     return [...this.#segments]

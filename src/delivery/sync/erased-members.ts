@@ -2,18 +2,12 @@
 
 import { checkEntry } from '../../entry/check';
 import type { CheckedEntry, SegBlock } from '../../entry/entry';
-import { userKeyOf } from '../../entry/keys';
 import { userOfMember } from '../../entry/member-key';
 
 /** A user of a synced segment. */
 export interface SegmentUser {
   readonly segment: string;
   readonly memberKey: string;
-}
-
-export function userKeyOfMember({ memberKey }: SegmentUser): string {
-  const { domain, id } = userOfMember(memberKey);
-  return userKeyOf(domain, id).userKey;
 }
 
 /** The member keys that a user with these keys and this id may have: a user key may ignore the case of the id. */

@@ -10,7 +10,7 @@ import type { Submission } from '../producer';
 import type { Sender } from '../sender';
 import type { BulkListener } from './bulk-entries';
 import { erasureNode } from './suppressions';
-import { memberKeysOf, removalsOf, userKeyOfMember, type SegmentUser } from './erased-members';
+import { memberKeysOf, removalsOf, type SegmentUser } from './erased-members';
 
 /** Bulk entries of one segment, which are appended together or not at all. */
 export interface Chunk {
@@ -46,8 +46,10 @@ export class MemberSync {
     private readonly submit: (submission: Submission) => void,
   ) {
     this.parts.members.onSuppressed = (segment, memberKey) => {
-      // The next run finds the user again if this fails.
-      this.remove([{ segment, memberKey }]).catch(() => undefined);
+      // Then the row of the member is stored, too. If either fails, the next erasure finds the user again.
+      this.remove([{ segment, memberKey }])
+        .then(() => this.store.suppress([], [memberKey]))
+        .catch(() => undefined);
     };
   }
 
@@ -111,7 +113,8 @@ export class MemberSync {
     if (!this.parts.members.any) return erase();
     const found = await this.store.segmentsOf(memberKeysOf(userKeys, userId));
     if (found.length === 0) return erase();
-    await this.parts.suppressions.add(this.parts.store, this.store, found.map(userKeyOfMember));
+    const members = [...new Set(found.map(({ memberKey }) => memberKey))];
+    await this.parts.suppressions.add(this.parts.store, this.store, members);
     const [erased] = await Promise.all([erase(), this.remove(found)]);
     return erased;
   }

@@ -1,6 +1,11 @@
 // Suppressed users: erased, so no add of theirs is accepted any more, whoever sends it (sync.md, "Erasure").
 
-import { newSuppressionKey, suppressionHashOf, suppressionKeyNote } from '../../queue/suppression';
+import {
+  newSuppressionKey,
+  suppressionHashOf,
+  suppressionHashOfMember,
+  suppressionKeyNote,
+} from '../../queue/suppression';
 import type { QueueStore } from '../../queue/store';
 import type { SyncStore } from '../../queue/sync-store';
 
@@ -33,13 +38,17 @@ export class Suppressions {
   }
 
   /** Effective at once; durable when it resolves. */
-  async add(store: Pick<QueueStore, 'setMeta'>, sync: SyncStore, userKeys: readonly string[]): Promise<void> {
+  async add(
+    store: Pick<QueueStore, 'setMeta'>,
+    sync: SyncStore,
+    memberKeys: readonly string[],
+  ): Promise<void> {
     if (this.key === '') this.key = newSuppressionKey();
-    const hashes = userKeys.map((userKey) => suppressionHashOf(this.key, userKey));
+    const hashes = memberKeys.map((memberKey) => suppressionHashOfMember(this.key, memberKey));
     for (const hash of hashes) this.hashes.add(hash);
     // Every time, since an earlier write may have failed.
     await store.setMeta(suppressionKeyNote, this.key);
-    await sync.suppress(hashes);
+    await sync.suppress(hashes, memberKeys);
   }
 
   async lift(sync: SyncStore, hashes: readonly string[]): Promise<void> {

@@ -119,7 +119,7 @@ class DiskStore implements QueueStore {
       compare: (...args) => read((sync) => sync.compare(...args)),
       due: (...args) => read((sync) => sync.due(...args)),
       segmentsOf: (memberKeys) => read((sync) => sync.segmentsOf(memberKeys)),
-      suppress: (hashes) => write((sync) => sync.suppress(hashes)),
+      suppress: (...args) => write((sync) => sync.suppress(...args)),
       suppressions: () => read((sync) => sync.suppressions()),
       liftSuppressions: (hashes) => write((sync) => sync.liftSuppressions(hashes)),
     };
