@@ -20,7 +20,7 @@ import {
   type ResolveProperty,
 } from './typed-inputs';
 
-type BuiltItem =
+export type BuiltItem =
   | { readonly ok: true; readonly entry: Entry }
   /** `item` is the element of the list, or without a list the entry that failed its check. */
   | { readonly ok: false; readonly item: unknown; readonly issues: readonly Issue[] };
@@ -33,6 +33,12 @@ export type BuildResult =
 export interface Builder {
   /** Never throws or rejects. Synchronous unless an input is asynchronous, or the items take more than one slice. */
   build(message: Readonly<Record<string, unknown>>, slices?: Slices): BuildResult | Promise<BuildResult>;
+  /** Builds from a list that belongs to the message, such as rows of a table. Never throws or rejects. */
+  buildItems(
+    message: Readonly<Record<string, unknown>>,
+    list: readonly unknown[],
+    slices: Slices,
+  ): readonly BuiltItem[] | Promise<readonly BuiltItem[]>;
 }
 
 export type CompileResult =
@@ -50,6 +56,7 @@ export function compileBuilder(config: BuilderConfig, resolveProperty: ResolvePr
   const builder: Builder = {
     build: (message, slices = oneSlice) =>
       items === null ? buildMessage(buildItem, message) : buildItems({ buildItem, items, message, slices }),
+    buildItems: (message, list, slices) => buildFrom({ buildItem, message, slices }, list, []),
   };
   return { ok: true, builder };
 }
@@ -66,21 +73,22 @@ function buildMessage(
     : itemsResult([built]);
 }
 
-/** A message with a list of items. */
+/** A message with a list. */
 interface Work {
   readonly buildItem: BuildItem;
-  readonly items: Input;
   readonly message: BuildContext['message'];
   readonly slices: Slices;
 }
 
-function buildItems(work: Work): BuildResult | Promise<BuildResult> {
+type ListWork = Work & { readonly items: Input };
+
+function buildItems(work: ListWork): BuildResult | Promise<BuildResult> {
   const value = evaluateInput(work.items, { message: work.message, item: undefined });
   if (value instanceof Later) return Promise.resolve(settle(value)).then((list) => buildList(work, list));
   return buildList(work, value);
 }
 
-function buildList(work: Work, list: unknown): BuildResult | Promise<BuildResult> {
+function buildList(work: ListWork, list: unknown): BuildResult | Promise<BuildResult> {
   const { items } = work;
   if (list instanceof Failed) return { kind: 'refused', issue: failedIssue(items, list) };
   if (!Array.isArray(list))
@@ -89,7 +97,8 @@ function buildList(work: Work, list: unknown): BuildResult | Promise<BuildResult
     const params = { got: list.length, max: maxEntries };
     return { kind: 'refused', issue: issueOf('items_too_many', items, params) };
   }
-  return buildFrom(work, list, []);
+  const built = buildFrom(work, list, []);
+  return built instanceof Promise ? built.then(itemsResult) : itemsResult(built);
 }
 
 /** Builds the items after those in `built`; continues asynchronously from the first item that has to wait. */
@@ -97,7 +106,7 @@ function buildFrom(
   work: Work,
   list: readonly unknown[],
   built: BuiltItem[],
-): BuildResult | Promise<BuildResult> {
+): readonly BuiltItem[] | Promise<readonly BuiltItem[]> {
   const { buildItem, message, slices } = work;
   while (built.length < list.length) {
     const pause = slices.next();
@@ -106,7 +115,7 @@ function buildFrom(
     if (item instanceof Promise) return buildRest(work, list, built, item);
     built.push(item);
   }
-  return itemsResult(built);
+  return built;
 }
 
 async function buildRest(
@@ -114,14 +123,14 @@ async function buildRest(
   list: readonly unknown[],
   built: BuiltItem[],
   pending: Promise<BuiltItem>,
-): Promise<BuildResult> {
+): Promise<readonly BuiltItem[]> {
   built.push(await pending);
   while (built.length < list.length) {
     const pause = slices.next();
     if (pause !== null) await pause;
     built.push(await buildItem({ message, item: list[built.length] }));
   }
-  return itemsResult(built);
+  return built;
 }
 
 function itemsResult(items: readonly BuiltItem[]): BuildResult {
