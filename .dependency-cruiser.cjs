@@ -3,6 +3,7 @@
 /** Of each room of src/, the rooms that it may import. */
 const rooms = {
   entry: [],
+  consent: [],
   service: ['entry'],
   queue: ['entry'],
   'queue-postgres': ['entry', 'queue'],
@@ -21,6 +22,7 @@ const inBrowser = '^src/(delivery/(dry-run|schedule/request-limits)|queue-postgr
 const usual = [
   'src/(clock|in-turn)[.]ts',
   'src/entry',
+  'src/consent',
   'src/service',
   'src/queue',
   'src/queue-postgres',

@@ -1,6 +1,7 @@
 // Admin routes for the builder's open form: the last message of the node, and typed inputs that only the runtime can evaluate.
 
 import type { Node, NodeAPI } from 'node-red';
+import { tcStringReader } from '../../src/consent/index';
 import { boundedJson, isObject, Later, shortenThrown } from '../../src/entry/index';
 import { deployedNodes } from '../shared/deployed';
 import { typedInputsOf } from '../shared/typed-input';
@@ -71,7 +72,7 @@ function isQuestion(value: unknown): value is Question {
 interface Question {
   readonly value: string;
   readonly type: string;
-  /** The element of the list, when the builder makes an entry of each. */
+  /** The element of the list, when the builder makes an entry of each; of a TC string, what it needs. */
   readonly item?: unknown;
 }
 
@@ -95,6 +96,7 @@ async function answer(
   message: Readonly<Record<string, unknown>>,
   { value, type, item }: Question,
 ): Promise<Reply> {
+  if (type === 'tcString') return tcStringReply(value, item);
   if (!types.includes(type)) return { error: `${type} is evaluated in the form` };
   if (node === null && type !== 'jsonata') return { code: 'notDeployed' };
   try {
@@ -102,6 +104,17 @@ async function answer(
     return replyOf(found instanceof Later ? await found.value : found);
   } catch (error) {
     if (error === notDeployed) return { code: 'notDeployed' };
+    return { error: shortenThrown(error) };
+  }
+}
+
+/** Of a TC string: only the runtime has what reads it. */
+function tcStringReply(text: string, needed: unknown): Reply {
+  const { vendor, purposes } = (needed ?? {}) as Record<string, unknown>;
+  if (typeof vendor !== 'number' || !Array.isArray(purposes)) return { error: 'no vendor or no purposes' };
+  try {
+    return { value: tcStringReader({ vendor, purposes })(text) };
+  } catch (error) {
     return { error: shortenThrown(error) };
   }
 }

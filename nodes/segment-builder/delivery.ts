@@ -12,7 +12,7 @@ import {
 import { isWired } from '../shared/deployed';
 import { copyOf, type Message } from '../shared/message-copy';
 import { textOr, type Rejection } from '../shared/words';
-import type { InvalidCount } from './invalid-count';
+import { isInvalid, type InvalidCount } from './invalid-count';
 import { builderRejection } from './words';
 
 export type Send = (messages: (NodeMessage | null)[]) => void;
@@ -119,14 +119,17 @@ export class Delivery {
   /** Out of the second output, or an error where nobody listens there. */
   private reject(message: Message, rejected: readonly Rejection[]): void {
     this.route.invalid.add(rejected);
-    message.audience = audienceOf(message, rejected);
-    if (isWired(this.route.node, 1)) {
-      this.send([null, message]);
+    const isHeard = isWired(this.route.node, 1);
+    const [first, ...others] = rejected.filter(isInvalid);
+    // That users have not consented is no error.
+    if (first !== undefined || isHeard) message.audience = audienceOf(message, rejected);
+    if (isHeard) this.send([null, message]);
+    if (first === undefined || isHeard) {
       this.end();
       return;
     }
-    const more = rejected.length > 1 ? ` (+${rejected.length - 1})` : '';
-    this.end(rejected[0]!.message + more);
+    const more = others.length > 0 ? ` (+${others.length})` : '';
+    this.end(first.message + more);
   }
 }
 

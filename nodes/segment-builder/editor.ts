@@ -1,6 +1,8 @@
 // Editor definition of the segment builder.
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable, keepVariable, withVariable, type InputTypes } from '../shared/editor/choices';
+import { prepareConsent, readPurposes } from '../shared/editor/consent';
+import { defaultVendor } from '../shared/consent';
 import { fieldValue, formClosed, formOpened } from '../shared/editor/fields';
 import { notSetType, optionalInput } from '../shared/editor/not-set';
 import { completeOnLoad, findByWord } from '../shared/editor/on-load';
@@ -49,6 +51,11 @@ RED.nodes.registerType<BuilderProperties>('xandr-segment-builder', {
     segments: { value: [{ ...firstRow }], validate: valid('segments') },
     eventTime: { value: '', validate: valid('eventTime') },
     eventTimeType: { value: 'msg' },
+    consent: { value: '', validate: valid('consent') },
+    consentType: { value: 'msg' },
+    consentVendor: { value: defaultVendor, validate: valid('consentVendor') },
+    consentPurposes: { value: [], validate: valid('consentPurposes') },
+    withoutConsent: { value: 'skip', validate: valid('withoutConsent') },
     output: { value: 'payload', validate: valid('output') },
     outputType: { value: 'msg' },
   },
@@ -73,6 +80,7 @@ RED.nodes.registerType<BuilderProperties>('xandr-segment-builder', {
   },
   oneditsave() {
     this.segments = readRows();
+    this.consentPurposes = readPurposes() as number[];
     closeForm(this);
   },
   oneditcancel() {
@@ -141,6 +149,12 @@ function prepareInputs(node: Builder): void {
   make('output', 'outputType', ['msg']);
   optionalInput('eventTime', withVariable(typesFor(node, items, eventTimeTypes(node)), node.eventTimeType));
   nameInput(node, $('#node-input-eventTime'), 'eventTime');
+  optionalInput('consent', withVariable(typesFor(node, items, consentTypes(node)), node.consentType));
+  nameInput(node, $('#node-input-consent'), 'consent');
+}
+
+function consentTypes(node: Builder): InputTypes {
+  return [notSetType(node._('segment-builder.label.notChecked'))];
 }
 
 function eventTimeTypes(node: Builder): InputTypes {
@@ -151,10 +165,13 @@ function connectForm(node: Builder): void {
   const source = $('#node-input-source');
   const action = $('#node-input-action');
   const hasItems = (): boolean => source.val() === 'items';
+  const mayAdd = (): boolean => action.val() !== 'remove';
+  const showConsent = prepareConsent(node, node, mayAdd);
   const show = (): void => {
     $('#instant-audience-items').toggle(hasItems());
     $('#instant-audience-action-property').toggle(action.val() === 'property');
-    showTimes(action.val() !== 'remove');
+    showTimes(mayAdd());
+    showConsent();
   };
   // The editor also triggers changes that are none.
   let items = hasItems();
@@ -165,6 +182,7 @@ function connectForm(node: Builder): void {
     offerTypes(node, $('#node-input-userId'), items, ['str']);
     offerTypes(node, $('#node-input-actionProperty'), items);
     offerTypes(node, $('#node-input-eventTime'), items, eventTimeTypes(node));
+    offerTypes(node, $('#node-input-consent'), items, consentTypes(node));
     offerDomainTypes(node, items);
     offerRowTypes(node, items);
   });
@@ -172,14 +190,21 @@ function connectForm(node: Builder): void {
   show();
 }
 
+/** Properties that more than one field makes up. */
+const lists: Partial<Record<Property, { readonly place: string; readonly read: () => unknown }>> = {
+  segments: { place: '#instant-audience-segments', read: readRows },
+  consentPurposes: { place: '#instant-audience-purposes', read: readPurposes },
+};
+
 /** The fields whose problems are told below them; those that the form does not show have none. */
 function checkedFields(node: Builder): Parameters<typeof showProblems>[1] {
   const { defaults } = RED.nodes.getType('xandr-segment-builder');
   const names = Object.keys(defaults).filter((name) => defaults[name]!.validate !== undefined);
   return (names as Property[]).map((name) => {
-    const isList = name === 'segments';
-    const field = $(isList ? '#instant-audience-segments' : `#node-input-${name}`);
-    const verdict = (): Verdict => verdictOn(node, name, isList ? readRows() : fieldValue(field));
+    const list = lists[name];
+    const field = $(list?.place ?? `#node-input-${name}`);
+    const verdict = (): Verdict =>
+      verdictOn(node, name, list === undefined ? fieldValue(field) : list.read());
     return { name, field, verdict };
   });
 }

@@ -10,6 +10,7 @@ import {
   readDomain,
   shorten,
 } from '../../src/entry/index';
+import { consentFields, usesConsent } from '../shared/consent';
 import {
   choice,
   field,
@@ -59,6 +60,7 @@ const constantTypes: readonly unknown[] = ['str', 'num'];
 export function builderSchema(saved: Saved): Schema<BuilderSettings> {
   const items = plainText(saved.source) === 'items';
   const byEvent = plainText(saved.action) === 'property';
+  const mayAdd = plainText(saved.action) !== 'remove';
   // A variable may still choose it.
   const hasItems = items || variableIn(saved.source) !== null;
   const own = (name: string, rule: Rule, typeName = `${name}Type`): Schema<string> =>
@@ -80,11 +82,12 @@ export function builderSchema(saved: Saved): Schema<BuilderSettings> {
     action: choice(['add', 'remove', 'property'], 'add'),
     actionProperty: onlyIf(byEvent, own('actionProperty', {}, 'actionType'), ''),
     actionType: onlyIf(byEvent, types, 'msg'),
-    segments: rows((each) => rowSchema(each, hasItems, plainText(saved.action) === 'remove'), 'noSegments', [
-      firstRow,
-    ]),
+    segments: rows((each) => rowSchema(each, hasItems, !mayAdd), 'noSegments', [firstRow]),
     eventTime: own('eventTime', { optional: true }),
     eventTimeType: types,
+    consent: onlyIf(mayAdd, own('consent', { optional: true }), ''),
+    consentType: onlyIf(mayAdd, types, 'msg'),
+    ...consentFields(mayAdd && usesConsent(saved)),
     output: own('output', { missing: 'payload' }),
     outputType: choice(['msg'], 'msg'),
   });

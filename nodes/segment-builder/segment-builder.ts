@@ -1,5 +1,6 @@
 // Runtime of the segment builder: reads its saved properties and sends the entries that src/entry builds.
 import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { tcStringReader } from '../../src/consent/index';
 import { compileBuilder, type Builder, type Issue, shortenThrown, type Slices } from '../../src/entry/index';
 import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
 import { InOrder } from '../shared/in-order';
@@ -43,7 +44,8 @@ function builderOf(RED: NodeAPI, node: Node, saved: Saved): Made | readonly stri
   if (!reading.ok) return reading.problems.map((problem) => problemSentence(RED, problem));
   const { settings } = reading;
   const place = placeOf(RED, settings.output);
-  const compiled = compileBuilder(settings, typedInputsOf(RED, node));
+  const { consentVendor: vendor, consentPurposes: purposes } = settings;
+  const compiled = compileBuilder(settings, typedInputsOf(RED, node), tcStringReader({ vendor, purposes }));
   if (compiled.ok && typeof place === 'function')
     return { builder: compiled.builder, source: settings.source, place };
   const issues = [...(compiled.ok ? [] : compiled.issues), ...(typeof place === 'function' ? [] : [place])];

@@ -9,11 +9,13 @@ export { filledIn, type Issue, issueSentences } from './issues';
 export { type Builder, type BuildResult, compileBuilder } from './mapping/build';
 export {
   type BuilderConfig,
+  type ConsentConfig,
   type ExpirationUnit,
   inputTypes,
   minutesPerUnit,
   type SegmentRow,
 } from './mapping/builder-config';
+export type { ReadTcString } from './mapping/consent';
 export { type FixedSegment, fixedSegments } from './mapping/fixed-segments';
 export { compilePath, type PathPart } from './mapping/property-path';
 export {

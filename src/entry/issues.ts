@@ -102,6 +102,12 @@ export const builderSentences = {
   payload_is_text: '__path__: msg.payload is text, so __source__ has no value; parse it with a json node',
   not_evaluated: '__path__: __source__ could not be evaluated: __reason__',
   action_unknown: '__path__: __source__ is __got__; expected add or remove, true or false, 1 or 0',
+  consent_unknown:
+    '__path__: __source__ is __got__; expected yes or no, true or false, 1 or 0, or a TC string (TCF version 2)',
+  consent_broken:
+    '__path__: __source__ is __got__, which cannot be read as a TC string (TCF version 2); pass the whole string, unchanged',
+  consent_too_long: '__path__: __source__ has __got__ characters; a TC string has at most __max__',
+  no_consent: '__path__: __source__ gives no consent; nothing was built for this user',
 } as const satisfies Record<string, string>;
 
 /** English sentences by code, with placeholders `__name__` as in Node-RED's catalogues. */

@@ -29,6 +29,9 @@ const resolve: ResolveProperty = (value, type) => {
   return () => (type === 'num' ? Number(value) : value);
 };
 
+/** One with consent is `Cyes`. */
+const readTcString = (text: string): boolean | null => (text === 'Cbroken' ? null : text === 'Cyes');
+
 const config: BuilderConfig = {
   source: 'message',
   items: 'payload',
@@ -44,10 +47,15 @@ const config: BuilderConfig = {
   segments: [row],
   eventTime: '',
   eventTimeType: 'msg',
+  consent: '',
+  consentType: 'msg',
+  consentVendor: 32,
+  consentPurposes: [],
+  withoutConsent: 'skip',
 };
 
 function builder(changes: Partial<BuilderConfig> = {}): Builder {
-  const result = compileBuilder({ ...config, ...changes }, resolve);
+  const result = compileBuilder({ ...config, ...changes }, resolve, readTcString);
   assert.ok(result.ok, JSON.stringify(result));
   return result.builder;
 }
@@ -306,8 +314,104 @@ describe('the builder', () => {
 
 describe('compileBuilder', () => {
   it('names the path that cannot be compiled', () => {
-    const result = compileBuilder({ ...config, userId: 'bad[' }, resolve);
+    const result = compileBuilder({ ...config, userId: 'bad[' }, resolve, readTcString);
     assert.ok(!result.ok);
     assert.deepEqual(result.issues.map(sentence), ['userId cannot be used: unterminated path']);
+  });
+});
+
+describe('consent in a builder', () => {
+  const add = withRow({ segment: '1' });
+  const removal = { ...row, segment: '2', expiration: '-1' };
+  const asked = { ...add, consent: 'consent', consentType: 'msg' } as const;
+  const code = (changes: Partial<BuilderConfig>, message: Record<string, unknown>): string => {
+    const result = builder({ ...asked, ...changes }).build({ user: '7', ...message });
+    assert.ok(!(result instanceof Promise) && result.kind === 'items');
+    const [item] = result.items;
+    return item!.ok ? 'built' : item!.issues.map((issue) => issue.code).join(' ');
+  };
+
+  it('is not asked for without the setting', () => {
+    assert.equal(code({ consent: '' }, {}), 'built');
+  });
+
+  it('lets an add through, and makes no entry without it', () => {
+    for (const consent of [true, 'yes', 'Cyes']) assert.equal(code({}, { consent }), 'built');
+    for (const consent of [false, 'no', null, undefined, 'Cno'])
+      assert.equal(code({}, { consent }), 'no_consent');
+  });
+
+  it('removes instead of an add without it, if that is wanted', () => {
+    const changes = { ...asked, ...withRow({ segment: '1', value: '5' }), withoutConsent: 'remove' } as const;
+    assert.deepEqual(built(changes, { user: '7' }), {
+      user_id: '7',
+      seg_block: [{ seg_id: 1, expiration: -1 }],
+    });
+    assert.deepEqual(built(changes, { user: '7', consent: true }), {
+      user_id: '7',
+      seg_block: [{ seg_id: 1, value: 5, expiration: 43200 }],
+    });
+    // A value that only an add needs is not asked for.
+    assert.equal(
+      code({ ...withRow({ value: 'level', valueType: 'msg' }), withoutConsent: 'remove' }, {}),
+      'built',
+    );
+  });
+
+  it('is not needed by removals, and nothing is wrong with theirs', () => {
+    for (const consent of [undefined, false, 'maybe', 'Cbroken']) {
+      assert.equal(code({ action: 'remove' }, { consent }), 'built');
+      assert.equal(code({ action: 'property' }, { consent, event: 'remove' }), 'built');
+      assert.equal(code({ segments: [removal] }, { consent }), 'built');
+    }
+    assert.deepEqual(built({ ...asked, segments: [row, removal] }, { user: '7' }), {
+      user_id: '7',
+      seg_block: [{ seg_id: 2, expiration: -1 }],
+    });
+  });
+
+  it('makes an add invalid if it is unclear, whatever happens without consent', () => {
+    for (const withoutConsent of ['skip', 'remove'] as const) {
+      assert.equal(code({ withoutConsent }, { consent: 'maybe' }), 'consent_unknown');
+      assert.equal(code({ withoutConsent }, { consent: 'Cbroken' }), 'consent_broken');
+      assert.equal(code({ withoutConsent }, { consent: 'C'.repeat(1_000_000) }), 'consent_too_long');
+    }
+  });
+
+  it('tells a payload that is text, instead of no consent', () => {
+    assert.equal(code({ consent: 'payload.consent' }, { payload: '{"consent":true}' }), 'payload_is_text');
+  });
+
+  it('is of each item, also when it comes late', async () => {
+    const items = [
+      { id: '1', tc: 'Cyes' },
+      { id: '2', tc: 'Cno' },
+      { id: '3', tc: 'Cbroken' },
+    ];
+    const changes = { ...asked, source: 'items', userId: 'id', userIdType: 'item' } as const;
+    for (const from of [
+      { consent: 'tc', consentType: 'item' },
+      { consent: 'item.tc', consentType: 'jsonata' },
+    ]) {
+      const result = await builder({ ...changes, ...from }).build({ payload: items });
+      assert.ok(result.kind === 'items');
+      assert.deepEqual(
+        result.items.map((item) => (item.ok ? item.entry.user_id : item.issues[0]!.code)),
+        ['1', 'no_consent', 'consent_broken'],
+      );
+    }
+  });
+
+  it('waits for a TC string that is read elsewhere', async () => {
+    const later = (text: string): Later => new Later(Promise.resolve(readTcString(text)));
+    const compiled = compileBuilder({ ...config, ...asked }, resolve, later);
+    assert.ok(compiled.ok);
+    for (const [consent, expected] of [
+      ['Cyes', true],
+      ['Cno', false],
+    ] as const) {
+      const result = await compiled.builder.build({ user: '7', consent });
+      assert.equal(result.kind === 'items' && result.items[0]!.ok, expected);
+    }
   });
 });

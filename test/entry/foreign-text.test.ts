@@ -122,6 +122,7 @@ describe('foreign text in a sentence is made printable', () => {
       () => {
         throw new Error(text);
       },
+      () => null,
     );
     return [...params, ...(failing.ok ? [] : failing.issues.map(sentence))];
   });

@@ -87,6 +87,7 @@ describe('wide input', () => {
       (path, type) =>
         ({ message, item }) =>
           type === 'item' ? (item as Record<string, unknown>)[path] : message[path],
+      () => null,
     );
     assert.ok(compiled.ok);
     const items = await compiled.builder.build({ payload: holes.value });

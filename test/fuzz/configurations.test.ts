@@ -166,6 +166,7 @@ describe('saved properties of any form', function () {
         (value) =>
           ({ message }) =>
             message[value],
+        () => null,
       );
       seen[compiled.ok ? 'built' : 'refused'] += 1;
       if (!compiled.ok) {

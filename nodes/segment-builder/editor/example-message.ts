@@ -42,6 +42,7 @@ function wantedBy(config: BuilderConfig, now: string): Wanted[] {
   const wanted: Wanted[] = [
     { value: config.userId, type: config.userIdType, example: examples[kind] ?? platformId },
     { value: config.domain, type: config.domainType, example: 'idfa' },
+    { value: config.consent, type: config.consentType, example: true },
     { value: config.eventTime, type: config.eventTimeType, example: now },
   ];
   if (config.action === 'property') {

@@ -7,6 +7,7 @@ import {
   type CheckedEntry,
   ignoresCase,
   type Issue,
+  type ReadTcString,
 } from '../../../src/entry/index';
 import { dryRun } from '../../../src/delivery/dry-run';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/schedule/request-limits';
@@ -140,7 +141,10 @@ async function previewOf(node: Builder, values: Saved, text: string, limits: Req
     const told = reading.problems.map((problem) => problemSentence(node, problem));
     return { says: word(node, 'notSetUp'), problems: told };
   }
-  const compiled = compileBuilder(reading.settings, previewInputs(ask));
+  const { consentVendor: vendor, consentPurposes: purposes } = reading.settings;
+  // Only the runtime has what reads TC strings.
+  const readTcString: ReadTcString = (tc) => ask(tc, 'tcString', { vendor, purposes });
+  const compiled = compileBuilder(reading.settings, previewInputs(ask), readTcString);
   if (!compiled.ok) return { says: word(node, 'notSetUp'), problems: sentences(node, compiled.issues) };
   return resultOf(node, await compiled.builder.build(message as Record<string, unknown>), limits);
 }

@@ -4,6 +4,7 @@ import { problemsInForm, variableIn, type Problem, type Saved } from '../../shar
 import type { EditorNode, EditorRed, Verdict } from '../../types/red-editor';
 import { builderSchema, takesTime } from '../schema';
 import { fieldName, problemSentence } from '../words';
+import { readPurposes } from '../../shared/editor/consent';
 import { currentValues } from '../../shared/editor/fields';
 import type { BuilderProperties } from './properties';
 import { readRows } from './rows';
@@ -19,7 +20,9 @@ const withoutPath: readonly unknown[] = ['str', 'num'];
 /** The properties as they stand in the open form, else as saved. */
 export function builderValues(node: Builder): Saved {
   const values = currentValues(node, Object.keys(RED.nodes.getType('xandr-segment-builder').defaults));
-  return values === (node as unknown) ? values : { ...values, segments: readRows() };
+  return values === (node as unknown)
+    ? values
+    : { ...values, segments: readRows(), consentPurposes: readPurposes() };
 }
 
 /** true, or all problems of this property, given the others. */
@@ -50,7 +53,8 @@ function unreadable(node: Builder, property: Property, values: Saved): string[] 
   }
   const isUnused =
     (property === 'items' && values.source !== 'items') ||
-    (property === 'actionProperty' && values.action !== 'property');
+    (property === 'actionProperty' && values.action !== 'property') ||
+    (property === 'consent' && values.action === 'remove');
   const type = values[property === 'actionProperty' ? 'actionType' : `${property}Type`];
   return isUnused ? [] : pathProblem(node, property, values[property], type);
 }

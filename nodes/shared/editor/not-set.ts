@@ -22,6 +22,11 @@ export function showInput(field: JQuery, saved: Input): void {
   field.typedInput('value', saved.value);
 }
 
+/** Whether the field shows an empty property. */
+export function isNotSet(field: JQuery): boolean {
+  return field.typedInput('type') === type;
+}
+
 /** @param emptyType the type with which an empty property is saved */
 export function inputToSave(field: JQuery, emptyType: string): Input {
   const shown = field.typedInput('type');

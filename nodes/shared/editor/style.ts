@@ -83,6 +83,24 @@ const style = `
   width: auto;
   margin: 0;
 }
+/* The boxes of a list, each with its name beside it. */
+.instant-audience-form .form-row > ul.instant-audience-boxes {
+  flex: 1 1 200px;
+  margin: 0;
+  list-style: none;
+}
+.instant-audience-form ul.instant-audience-boxes label {
+  display: flex;
+  align-items: baseline;
+  gap: 6px;
+  width: auto;
+  margin: 0 0 2px;
+}
+.instant-audience-form ul.instant-audience-boxes input {
+  flex: none;
+  width: auto;
+  margin: 0;
+}
 /* The list of configuration nodes, beside its two buttons: a long name must not push them out. */
 .instant-audience-form .form-row > div > select {
   min-width: 0;

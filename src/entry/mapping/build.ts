@@ -1,7 +1,8 @@
 // Core of the segment builder: builds entries from a message, or from each of its items, and checks them.
 import type { BuilderConfig } from './builder-config';
+import type { ReadTcString } from './consent';
 import { checkEntry } from '../check';
-import { compilePlan, draftOf, ValueReader, type Plan } from './draft';
+import { compilePlan, draftOf, ValueReader, type Draft, type Plan } from './draft';
 import type { Entry } from '../entry';
 import { type Issue } from '../issues';
 import { shorten } from '../shorten';
@@ -46,9 +47,13 @@ export type CompileResult =
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
 /** Compiles a builder, or returns an issue for each input that cannot be compiled. */
-export function compileBuilder(config: BuilderConfig, resolveProperty: ResolveProperty): CompileResult {
+export function compileBuilder(
+  config: BuilderConfig,
+  resolveProperty: ResolveProperty,
+  readTcString: ReadTcString,
+): CompileResult {
   const inputs = new Inputs(resolveProperty);
-  const compiled = compilePlan(config, inputs);
+  const compiled = compilePlan(config, inputs, readTcString);
   const items = config.source === 'items' ? inputs.single('items', config.items, config.itemsType) : null;
   if (inputs.issues.length > 0) return { ok: false, issues: inputs.issues };
   const buildItem = (context: BuildContext): BuiltItem | Promise<BuiltItem> =>
@@ -148,6 +153,8 @@ function buildOne(inputs: Inputs, plan: Plan, context: BuildContext): BuiltItem 
 function assemble(inputs: Inputs, plan: Plan, values: readonly unknown[], context: BuildContext): BuiltItem {
   const reader = new ValueReader(inputs.list, values);
   const entry = draftOf(plan, reader);
+  if (reader.lacksConsent)
+    return notBuilt(entry, context, [issueOf('no_consent', inputs.list[plan.consent!.slot]!, {})]);
   // Fields without a value already have an issue; the check finds those of all others.
   const result = checkEntry(entry);
   if (result.ok && reader.issues === null) {
@@ -156,5 +163,9 @@ function assemble(inputs: Inputs, plan: Plan, values: readonly unknown[], contex
   }
   const issues = reader.issues ?? [];
   if (!result.ok) issues.push(...result.issues.filter((issue) => !reader.covers(issue)));
-  return { ok: false, item: context.item === undefined ? entry : context.item, issues };
+  return notBuilt(entry, context, issues);
+}
+
+function notBuilt(entry: Draft, { item }: BuildContext, issues: readonly Issue[]): BuiltItem {
+  return { ok: false, item: item === undefined ? entry : item, issues };
 }

@@ -18,7 +18,20 @@ export interface SegmentRow {
 /** `never` (expiration 0) and `default` (no expiration) have no number. */
 export type ExpirationUnit = 'minutes' | 'hours' | 'days' | 'never' | 'default';
 
-export interface BuilderConfig {
+/** How consent is read, as builder and sync node save it. */
+export interface ConsentConfig {
+  /** Empty: consent is not checked. */
+  consent: string;
+  consentType: string;
+  /** ID in IAB Europe's Global Vendor List; of TC strings only, as the purposes are. */
+  consentVendor: number;
+  /** From 1 to 11. */
+  consentPurposes: number[];
+  /** What becomes of an add without consent: no entry, or a removal. */
+  withoutConsent: 'skip' | 'remove';
+}
+
+export interface BuilderConfig extends ConsentConfig {
   /** One entry for each message, or for each element of the array in `items`. */
   source: 'message' | 'items';
   items: string;

@@ -1,5 +1,6 @@
 // Drafts an unchecked entry from the evaluated inputs of a segment builder.
-import { minutesPerUnit, type BuilderConfig, type SegmentRow } from './builder-config';
+import { consentInput, UnclearConsent, type ReadTcString } from './consent';
+import { minutesPerUnit, type BuilderConfig, type ConsentConfig, type SegmentRow } from './builder-config';
 import { maxBlocks, maxInt, maxWordChars } from '../check';
 import type { SegBlock } from '../entry';
 import { readEventTime } from '../event-time';
@@ -15,7 +16,13 @@ export interface Plan {
   readonly allowCustomDomain: boolean;
   readonly action: 'add' | 'remove' | { readonly slot: number };
   readonly eventTime: number | null;
+  readonly consent: ConsentPlan | null;
   readonly rows: readonly RowPlan[];
+}
+
+interface ConsentPlan {
+  readonly slot: number;
+  readonly without: ConsentConfig['withoutConsent'];
 }
 
 interface RowPlan {
@@ -26,7 +33,7 @@ interface RowPlan {
   readonly expiration: { readonly slot: number; readonly minutes: number } | 'never' | 'default';
 }
 
-export function compilePlan(config: BuilderConfig, inputs: Inputs): Plan {
+export function compilePlan(config: BuilderConfig, inputs: Inputs, readTcString: ReadTcString): Plan {
   const action =
     config.action === 'property'
       ? { slot: inputs.add('actionProperty', config.actionProperty, config.actionType)! }
@@ -37,8 +44,20 @@ export function compilePlan(config: BuilderConfig, inputs: Inputs): Plan {
     allowCustomDomain: config.allowCustomDomain,
     action,
     eventTime: inputs.add('eventTime', config.eventTime, config.eventTimeType),
+    consent: compileConsent(config, inputs, readTcString),
     rows: config.segments.map((row, index) => compileRow(row, `segments[${index}].`, config, inputs)),
   };
+}
+
+/** A removal needs none. */
+function compileConsent(
+  { action, consent, consentType, withoutConsent }: BuilderConfig,
+  inputs: Inputs,
+  readTcString: ReadTcString,
+): ConsentPlan | null {
+  if (action === 'remove') return null;
+  const slot = inputs.add('consent', consent, consentType, (get) => consentInput(get, readTcString));
+  return slot === null ? null : { slot, without: withoutConsent };
 }
 
 function compileRow(row: SegmentRow, path: string, config: BuilderConfig, inputs: Inputs): RowPlan {
@@ -72,9 +91,12 @@ type DraftBlock = Partial<Record<keyof SegBlock, unknown>>;
 /** Drafts the entry. For inputs without a value, the reader has issues afterwards. */
 export function draftOf(plan: Plan, reader: ValueReader): Draft {
   const domain = reader.domain(plan.domain);
-  const removes = reader.removes(plan.action);
+  const wanted = reader.removes(plan.action);
+  const consent = wanted || reader.consent(plan.consent);
+  const removes = wanted || (consent === false && plan.consent?.without === 'remove');
   const userId = reader.raw(plan.userId, 'user_id');
-  const blocks = blocksOf(plan, reader, removes);
+  const all = blocksOf(plan, reader, removes);
+  const blocks = removes || consent === true ? all : reader.withConsent(all, consent);
   const entry: Draft =
     domain === null ? { user_id: userId, seg_block: blocks } : { user_id: userId, domain, seg_block: blocks };
   const eventTime = reader.eventTime(plan.eventTime);
@@ -95,6 +117,8 @@ export class ValueReader {
   /** Null while there are none, as for most messages; likewise their fields. */
   issues: Issue[] | null = null;
   private covered: Set<string> | null = null;
+  /** Nothing is left of the entry, because the user has not consented. */
+  lacksConsent = false;
 
   constructor(
     private readonly inputs: readonly Input[],
@@ -143,6 +167,27 @@ export class ValueReader {
       this.refuse(issueOf('action_unknown', this.inputs[action.slot]!, { got: shorten(value) }), 'seg_block');
     }
     return removes === true;
+  }
+
+  /** Whether the user has consented; an issue where the value does not say. */
+  consent(plan: ConsentPlan | null): boolean | Issue {
+    if (plan === null) return true;
+    const value = this.values[plan.slot];
+    const input = this.inputs[plan.slot]!;
+    if (value instanceof Failed) return failedIssue(input, value);
+    return value instanceof UnclearConsent ? issueOf(value.code, input, value.params) : value === true;
+  }
+
+  /** Without consent only removals, which need none. */
+  withConsent(blocks: DraftBlock[], consent: false | Issue): DraftBlock[] {
+    const removals = blocks.filter(({ expiration }) => expiration === -1);
+    if (removals.length === blocks.length) return blocks;
+    if (consent !== false) {
+      this.refuse(consent, 'consent');
+      return blocks;
+    }
+    this.lacksConsent = removals.length === 0;
+    return removals;
   }
 
   /** The blocks of one row: one for each segment if the input is an array. */

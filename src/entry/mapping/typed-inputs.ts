@@ -49,10 +49,20 @@ export class Inputs {
 
   constructor(private readonly resolveProperty: ResolveProperty) {}
 
-  /** The slot (index) of an input, or null for an empty input. */
-  add(path: string, value: string, type: string): number | null {
+  /**
+   * The slot (index) of an input, or null for an empty input.
+   *
+   * @param made what is read in place of the value
+   */
+  add(
+    path: string,
+    value: string,
+    type: string,
+    made: (get: CompiledInput) => CompiledInput = (get) => get,
+  ): number | null {
     if (isUnset(value, type)) return null;
-    this.list.push(this.single(path, value, type));
+    const input = this.single(path, value, type);
+    this.list.push({ ...input, get: made(input.get) });
     return this.list.length - 1;
   }
 

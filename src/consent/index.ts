@@ -1,0 +1,3 @@
+// What nodes use of `consent`.
+
+export { tcStringReader } from './tc-string';
