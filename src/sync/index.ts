@@ -1,6 +1,6 @@
 // What nodes use of `sync`.
 
-export type { SyncListener, SyncSettings } from './context';
+export type { SyncListener } from './context';
 export type { ReadRows } from './gathering';
 export type { MemberSync } from './member-sync';
 export { readPart } from './parts';

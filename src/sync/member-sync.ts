@@ -27,6 +27,8 @@ export interface EndedEntries {
 
 export interface MemberSync {
   readonly store: SyncStore;
+  /** Resolves once the queue is open; until then calls of the store reject. Rejects if it is closed before. */
+  readonly opened: Promise<void>;
   /** Resolves once the chunk is durable, with its state. Rejects with a QueueError or {code: 'queue_full'}. */
   append(chunk: Chunk): Promise<void>;
   /** Entries of the bulk lane of a segment that have not ended. */

@@ -56,8 +56,9 @@ export class Refresher {
     const { context } = this;
     const { settings, clock } = context.options;
     const { ended } = context.state;
-    if (settings.refreshPercent === 0 || ended === null || ended.expiration === null) return null;
-    const lastsMs = (ended.expiration === 0 ? longestMinutes : ended.expiration) * 60_000;
+    const expiration = ended?.expiration ?? null;
+    if (settings.refreshPercent === 0 || ended === null || expiration === null) return null;
+    const lastsMs = (expiration === 0 ? longestMinutes : expiration) * 60_000;
     if (clock.wallMs() - ended.wallMs > lastsMs) return null;
     const passMs = ((lastsMs * settings.refreshPercent) / 100) * passShare;
     const pages = Math.max(1, Math.ceil(context.members / pageRows));

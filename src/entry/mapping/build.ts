@@ -21,7 +21,7 @@ import {
   type ResolveProperty,
 } from './typed-inputs';
 
-export type BuiltItem =
+type BuiltItem =
   | { readonly ok: true; readonly entry: Entry }
   /** `item` is the element of the list, or without a list the entry that failed its check. */
   | { readonly ok: false; readonly item: unknown; readonly issues: readonly Issue[] };
