@@ -68,7 +68,8 @@ export class StatusLine {
       systemClock.monoMs(),
     );
     const view = sync.view();
-    const own = lineOf(view, this.RED);
+    const starting = { look: 'waiting', text: this.RED._('status.connecting') } as const;
+    const own = sync.isStarted ? lineOf(view, this.RED) : starting;
     const isCalm = calm.has(condition.key) && view.trouble === null;
     const look = isCalm ? own.look : view.trouble === null ? condition.look : 'stopped';
     const queue = wordsOf(this.RED, 'xandr-instant-audience-out');

@@ -36,12 +36,14 @@ export interface ShownSync extends Omit<SyncView, 'trouble'> {
 }
 
 export function shownSyncs(engine: MemberQueue): readonly ShownSync[] {
-  return [...(byEngine.get(engine)?.values() ?? [])].map(({ node, sync }) => {
+  const started = [...(byEngine.get(engine)?.values() ?? [])].filter(({ sync }) => sync.isStarted);
+  return started.map(({ node, sync }) => {
     const { trouble: _trouble, ...view } = sync.view();
     return { ...view, segment: sync.key, node: node.id, name: node.name ?? '' };
   });
 }
 
 export function syncOf(engine: MemberQueue, segment: unknown): SegmentSync | null {
-  return typeof segment === 'string' ? (byEngine.get(engine)?.get(segment)?.sync ?? null) : null;
+  const sync = typeof segment === 'string' ? byEngine.get(engine)?.get(segment)?.sync : undefined;
+  return sync?.isStarted === true ? sync : null;
 }

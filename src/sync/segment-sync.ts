@@ -50,6 +50,7 @@ export class SegmentSync {
   /** Something happened since the last look at what there is to do. */
   private awake = false;
   private closed = false;
+  private started = false;
   private trouble: unknown = null;
   private retryMs = firstRetryMs;
   private stopListening = (): void => undefined;
@@ -76,7 +77,13 @@ export class SegmentSync {
       }
       this.wake();
     });
+    this.started = true;
     this.wake();
+  }
+
+  /** Whether the state of the last process is known. */
+  get isStarted(): boolean {
+    return this.started;
   }
 
   /** Steps under way end; what is pending stays in the queue, and the state stays as it is. */

@@ -131,11 +131,13 @@ describe('an audience sync of a CSV export', function () {
   it('lets a refused run be accepted after a restart', async () => {
     await nodeRed.stop();
     await start();
-    const queues = await nodeRed.post('instant-audience/tab/forceSync', {
-      queue: `${sandbox.url} 1`,
-      segment: 'i10001',
-    });
-    assert.equal(queues.status, 200, JSON.stringify(queues.body));
+    const accept = { queue: `${sandbox.url} 1`, segment: 'i10001' };
+    // The node may still be opening its queue.
+    await until(
+      async () => (await nodeRed.post('instant-audience/tab/forceSync', accept)).status !== 404,
+      20_000,
+      'the sync',
+    );
     assert.equal((await reports(1)).removed, 2_500);
     assert.deepEqual(await users(), idsFrom(100, 2_500));
   });
