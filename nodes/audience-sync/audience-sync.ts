@@ -125,7 +125,7 @@ class SyncNode {
 
   private readerOf({ mapping, rows, rowsType }: SyncSettings): Reader | null {
     const inputs = typedInputsOf(this.RED, this.node);
-    const { consent, consentVendor: vendor, consentPurposes: purposes } = mapping;
+    const { consent, consentType, consentVendor: vendor, consentPurposes: purposes } = mapping;
     const compiled = compileBuilder(mapping, inputs, tcStringReader({ vendor, purposes }));
     if (!compiled.ok) {
       const reasons = rowRejection(this.builderWords, {
@@ -136,7 +136,11 @@ class SyncNode {
       this.fail('misconfigured', 'misconfigured', { reasons });
       return null;
     }
-    return { builder: compiled.builder, rows: inputs(rows, rowsType), asksConsent: consent !== '' };
+    return {
+      builder: compiled.builder,
+      rows: inputs(rows, rowsType),
+      asksConsent: consent !== '' || consentType === 'item',
+    };
   }
 
   // ── The account ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -67,7 +67,7 @@ RED.nodes.registerType<SyncProperties>('xandr-audience-sync', {
     preview: { value: false, validate: valid('preview') },
     runTimeoutMinutes: { value: 60, validate: valid('runTimeoutMinutes') },
     consent: { value: '', validate: valid('consent') },
-    consentType: { value: 'item' },
+    consentType: { value: 'msg' },
     consentVendor: { value: 32, validate: valid('consentVendor') },
     consentPurposes: { value: [], validate: valid('consentPurposes') },
     withoutConsent: { value: 'skip', validate: valid('withoutConsent') },

@@ -75,7 +75,7 @@ export const defaults = {
   preview: false,
   runTimeoutMinutes: 60,
   consent: '',
-  consentType: 'item',
+  consentType: 'msg',
   consentVendor: defaultVendor,
   consentPurposes: [] as number[],
   withoutConsent: 'skip',
@@ -124,8 +124,7 @@ function builderOf(saved: Saved): Saved {
     domain: saved.domain,
     domainType: saved.domainType,
     consent: saved.consent,
-    // An empty field of a row would be the row itself, which is no consent.
-    consentType: saved.consent === '' ? 'msg' : saved.consentType,
+    consentType: saved.consentType,
     consentVendor: saved.consentVendor,
     consentPurposes: saved.consentPurposes,
     withoutConsent: saved.withoutConsent,

@@ -190,7 +190,7 @@ describe('the audience sync', () => {
   });
 
   it('leaves out users without consent, counts them, and removes them once they withdraw it', async () => {
-    await start({ consent: 'ok', maxRemovals: 100 });
+    await start({ consent: 'ok', consentType: 'item', maxRemovals: 100 });
     const payload = rows(4).map((row, index) => ({ ...row, ok: index < 3 ? 'yes' : 'no' }));
     await sync.send({ payload });
     const first = await report(1);
