@@ -75,7 +75,7 @@ describe(`the form of the audience sync in Node-RED ${nodeRedVersion}`, function
     await nodeRed.inject('start', [{ id: '12345678900987654321' }, { id: '12345678900987654322' }]);
     await openTab(page);
     const card = page.locator('.instant-audience-tab');
-    await card.locator('.instant-audience-head').first().click();
+    await card.locator('.instant-audience-head:visible').first().click();
     await card.getByText('Synced segments').waitFor();
     await card.getByText('members: 2').waitFor();
     await nodeRed.inject('start', [{ id: '12345678900987654321' }]);
