@@ -8,6 +8,7 @@ const rooms = {
   'queue-postgres': ['entry', 'queue'],
   delivery: ['entry', 'service', 'queue', 'queue-postgres'],
   usage: ['entry', 'service', 'queue', 'delivery'],
+  sync: ['entry', 'queue'],
   sandbox: [],
   /** The package's entry points for other programs. */
   library: ['entry', 'service', 'queue', 'delivery'],

@@ -31,16 +31,6 @@ export const syncBugs: readonly Bug[] = [
       original(rest);
     },
   ),
-  breaks(
-    'the state of a run is stored before its chunk',
-    MemberSync,
-    'append',
-    async function (original, chunk) {
-      const { segment, state } = chunk;
-      if (state !== null) await this.store.setState({ segment, text: state });
-      await original({ ...chunk, state: null });
-    },
-  ),
   breaks('an add of a suppressed user is accepted', Suppressions, 'has', () => false),
   breaks('an erased user stays in the synced segment', MemberSync, 'remove', () => Promise.resolve()),
 ];
