@@ -3,7 +3,7 @@
 import type { CheckedEntry } from '../entry/entry';
 import { memberKeyOfEntry } from '../entry/member-key';
 import { parseBody } from '../entry/check';
-import type { NewRow, Opened, Row } from '../queue/store';
+import type { Lane, NewRow, Opened, Row } from '../queue/store';
 import type { SharedRow } from '../queue/shared-log';
 import type { CommitBuffer } from './commit-buffer';
 import type { Common } from './engine-options';
@@ -130,7 +130,7 @@ export class Loader implements Appender<null> {
 
   append(row: NewRow, checked: CheckedEntry, { pendingMessage, nowMs, handedIn }: Taken<null>): void {
     const { bulk } = handedIn.submission;
-    if (checked.refresh === true && bulk !== undefined && this.isOutdated(checked, bulk)) {
+    if (checked.refresh === true && bulk !== undefined && !this.mayRefresh(row.lane, checked, bulk)) {
       this.endAtOnce(row, checked);
       return;
     }
@@ -141,11 +141,18 @@ export class Loader implements Appender<null> {
     else this.admitted.push(entry);
   }
 
-  private isOutdated(checked: CheckedEntry, { segment, readSince }: BulkChunk): boolean {
-    return this.parts.changedMembers.has(segment, memberKeyOfEntry(checked), readSince);
+  /**
+   * A refresh is only ever sent from memory. In the store, an older entry of its user in another lane could end before the
+   * refresh is read, which would then bring the user back.
+   */
+  private mayRefresh(lane: Lane, checked: CheckedEntry, { segment, readSince }: BulkChunk): boolean {
+    const { changedMembers, readAhead, pendingUsers } = this.parts;
+    const further = pendingUsers.find(checked.userKey) !== undefined;
+    if (further || !readAhead.hasRoom(lane, further)) return false;
+    return !changedMembers.has(segment, memberKeyOfEntry(checked), readSince);
   }
 
-  /** A refresh of what has changed meanwhile: it has an outcome like any entry, in the commit that appends its row. */
+  /** A refresh that is not sent: it has an outcome like any entry, in the commit that appends its row. */
   private endAtOnce(row: NewRow, checked: CheckedEntry): void {
     const entry = new PendingEntry(row, checked, 'waiting');
     this.parts.pendingUsers.withdraw(entry);
@@ -268,6 +275,8 @@ export class Loader implements Appender<null> {
     pendingUsers.count(entry);
     touched.add(pendingUsers.add(entry, row.userHash));
     this.refuses(entry);
+    // Of an earlier process.
+    if (entry.refreshes && row.state === 'waiting') pendingUsers.withdraw(entry);
   }
 
   /** An entry as it was taken, read back from its row. A damaged row is set aside as rejected. */

@@ -284,7 +284,7 @@ describe('a refresh', () => {
   });
 
   for (const killed of [false, true]) {
-    it(`is replaced by an older entry on disk${killed ? ', also when a restart reads both' : ''}`, async () => {
+    it(`is replaced by an older entry on disk${killed ? ', and by a restart' : ''}`, async () => {
       const world = await new SyncedWorld({ memoryMark: 3, pageRows: 2, commitMs: 40 }).ready();
       await world.append([add(1)]);
       await world.clock.advance(1_000);
@@ -297,11 +297,24 @@ describe('a refresh', () => {
       if (killed) world.kill();
       world.engine.resume();
       await world.rest(60_000);
-      assert.deepEqual(world.members(), { 2: 'member 1 60' });
-      assert.equal(world.service.members.size, 1);
+      assert.deepEqual(world.members(), killed ? {} : { 2: 'member 1 60' });
+      assert.equal(world.service.members.size, killed ? 0 : 1);
       assert.equal(world.sync.pending(segment), 0);
     });
   }
+
+  it('never waits on disk, where an older entry of its user could overtake it', async () => {
+    const world = await new SyncedWorld({ memoryMark: 3, pageRows: 2, commitMs: 40 }).ready();
+    const all = Array.from({ length: 8 }, (_, i) => add(i));
+    await world.append(all);
+    await world.clock.advance(2_000);
+    world.add(device(7), [{ seg_id: 7, expiration: -1 }]);
+    await world.append(all, { refresh: true });
+    await world.rest(30_000);
+    assert.equal(world.engine.counters.superseded, 5);
+    assert.equal(7 in world.members(), false);
+    assert.equal(world.service.members.size, 7);
+  });
 
   it('is replaced by a newer entry, as any other', async () => {
     const world = await new SyncedWorld().ready();

@@ -80,14 +80,19 @@ export class ReadAhead {
    */
   admits(lane: Lane, seq: number, further: boolean, appendedWallMs = Infinity): boolean {
     const state = this.states[lane];
-    const room = further ? state.further < furtherPerMark * this.memoryMark : state.loaded < this.memoryMark;
-    if (!state.unread && room) {
+    if (this.hasRoom(lane, further)) {
       state.cursor = seq;
       this.loaded(lane, further);
       return true;
     }
     this.wroteOnly(state, seq - 1, seq, appendedWallMs);
     return false;
+  }
+
+  /** Whether the next new entry stays in memory. */
+  hasRoom(lane: Lane, further: boolean): boolean {
+    const { unread, loaded, further: others } = this.states[lane];
+    return !unread && (further ? others < furtherPerMark * this.memoryMark : loaded < this.memoryMark);
   }
 
   /** Another instance appended every row up to `seq`, in either lane. */

@@ -5,7 +5,7 @@ import { openLog, type SqliteLog } from '../../../src/queue/sqlite/sqlite-log';
 import { suppressionKeyNote } from '../../../src/queue/suppression';
 import { QueueError } from '../../../src/queue/store';
 import type { Commit, Lane, Opened, QueueStore, Row, UserRange } from '../../../src/queue/store';
-import type { SyncStore } from '../../../src/queue/sync-store';
+import type { MemberChange, SyncStore } from '../../../src/queue/sync-store';
 import { PlainSyncStore } from '../../queue/plain-sync-store';
 import type { Dice } from './dice';
 import { epochMs, type ProcessTime } from './process-time';
@@ -31,6 +31,8 @@ interface File {
 export class Disk {
   state: 'well' | 'full' | 'broken' | 'slow' = 'well';
   readonly files = new Map<string, File>();
+  /** A commit has changed members. */
+  onMembers: (changes: readonly MemberChange[]) => void = () => undefined;
 
   constructor(
     readonly world: WorldTime,
@@ -138,6 +140,7 @@ class DiskStore implements QueueStore {
     return this.#next(true, ({ log, sync }) => {
       log.commit(commit);
       sync.commit(commit.members ?? [], commit.syncStates ?? []);
+      if (commit.members !== undefined) this.disk.onMembers(commit.members);
     });
   }
 
