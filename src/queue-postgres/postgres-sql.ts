@@ -50,6 +50,7 @@ export function postgresSql(schema: string, notifies: boolean) {
   return {
     readAdds: page(shared.readAdds),
     readRemovals: page(shared.readRemovals),
+    readBulk: page(shared.readBulk),
     /**
      * Parameters: 1 hashes, 2 and 3 numbers after and through which, 4 limit of rows for each; `place`: of the range,
      * from 1. Looks into bucket after bucket, in order, until it has enough. `seq + 0`, or the planner would also read

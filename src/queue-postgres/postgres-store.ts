@@ -68,13 +68,10 @@ export class PostgresStore implements QueueStore {
 
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<readonly Row[]> {
     return this.#call(async (line) => {
-      const { readAdds, readRemovals } = this.database.sql;
+      const { readAdds, readRemovals, readBulk } = this.database.sql;
+      const page = { add: readAdds, removal: readRemovals, bulk: readBulk }[lane];
       const values = [whole(afterSeq), whole(throughSeq), whole(limit)];
-      const found = await this.database.run<EntryRecord>(
-        line,
-        lane === 'add' ? readAdds : readRemovals,
-        values,
-      );
+      const found = await this.database.run<EntryRecord>(line, page, values);
       return this.#rowsOf(line, found);
     });
   }

@@ -6,9 +6,12 @@
 
 import { printable } from '../entry/foreign-text';
 
-/** Rows with a removal are read before the others, so that removals do not wait for a backlog of adds. */
-export type Lane = 'add' | 'removal';
-export const lanes: readonly Lane[] = ['removal', 'add'];
+/**
+ * Rows with a removal are read before the others, so that removals do not wait for a backlog of adds. `bulk`: rows of a
+ * whole audience, adds and removals, which wait behind both.
+ */
+export type Lane = 'add' | 'removal' | 'bulk';
+export const lanes: readonly Lane[] = ['removal', 'add', 'bulk'];
 
 /**
  * - `waiting`: pending.

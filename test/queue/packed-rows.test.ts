@@ -7,7 +7,7 @@ import { pack, unpack } from '../../src/queue/sqlite/packed-rows';
 
 const source = fc.record({ node: fc.string(), account: fc.string() }, { noNullPrototype: true });
 const row = fc.record({
-  lane: fc.constantFrom<NewRow['lane']>('add', 'removal'),
+  lane: fc.constantFrom<NewRow['lane']>('add', 'removal', 'bulk'),
   userHash: fc.maxSafeNat(),
   source: fc.nat({ max: 2 }),
   eventWallMs: fc.double({ noNaN: true }),

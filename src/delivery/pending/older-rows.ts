@@ -5,7 +5,7 @@
 // typically adds in a backlog on disk, when a removal comes. Every older row of the user is then read, as many at a time as
 // memory allows. Until they are in memory, ended entries that are newer stay there (see PendingUsers.forget).
 
-import type { Lane, QueueStore, Row, UserRange } from '../../queue/store';
+import { lanes, type Lane, type QueueStore, type Row, type UserRange } from '../../queue/store';
 import type { User } from './user';
 
 /** Which rows are unread: see ReadAhead. */
@@ -64,8 +64,8 @@ export class OlderRows {
 
   /** An entry of the user has come into memory: its older rows must follow. */
   need(user: User, lane: Lane, seq: number): void {
-    if (this.readAhead.hasUnreadIn(lane === 'add' ? 'removal' : 'add', seq - 1))
-      this.ask(user, seq - 1, false);
+    const others = lanes.filter((other) => other !== lane);
+    if (others.some((other) => this.readAhead.hasUnreadIn(other, seq - 1))) this.ask(user, seq - 1, false);
   }
 
   /** Every row of the user up to this one is to be erased. */

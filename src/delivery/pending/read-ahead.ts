@@ -46,7 +46,11 @@ const stuckMarks = 10;
 
 export class ReadAhead {
   readonly older: OlderRows;
-  private readonly states: Record<Lane, LaneState> = { add: newLane(), removal: newLane() };
+  private readonly states: Record<Lane, LaneState> = {
+    add: newLane(),
+    removal: newLane(),
+    bulk: newLane(),
+  };
   /** Every row up to this sequence number is committed. */
   private tail = 0;
 
@@ -127,7 +131,7 @@ export class ReadAhead {
   }
 
   hasUnreadThrough(seq: number): boolean {
-    return this.hasUnreadIn('removal', seq) || this.hasUnreadIn('add', seq);
+    return lanes.some((lane) => this.hasUnreadIn(lane, seq));
   }
 
   /** Every row up to this number was loaded. */

@@ -47,7 +47,8 @@ export class CommitWriter {
   }
 
   setTotals({ lastSeq, waiting, bodyChars, warmSeq, commits }: Totals): void {
-    this.statements.setTotals.run(lastSeq, waiting, bodyChars, warmSeq.add, warmSeq.removal, commits);
+    const { add, removal, bulk } = warmSeq;
+    this.statements.setTotals.run(lastSeq, waiting, bodyChars, add, removal, bulk, commits);
   }
 
   #append(rows: readonly NewRow[], totals: Totals): void {

@@ -14,7 +14,7 @@ export interface PackedRows {
 
 const numbersPerRow = 8;
 /** Added to the lane of a row that is cold. */
-const coldFlag = 2;
+const coldFlag = 4;
 
 export function pack(rows: readonly NewRow[]): PackedRows {
   const numbers = new Float64Array(rows.length * numbersPerRow);

@@ -131,7 +131,8 @@ export class SqliteLog {
 
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): readonly Row[] {
     return this.#guard(() => {
-      const statement = lane === 'add' ? this.#statements.readAdds : this.#statements.readRemovals;
+      const { readAdds, readRemovals, readBulk } = this.#statements;
+      const statement = { add: readAdds, removal: readRemovals, bulk: readBulk }[lane];
       const found = statement.all(afterSeq, throughSeq, Math.min(limit, Number.MAX_SAFE_INTEGER));
       return found.map((record) => this.#rowOf(record));
     });
@@ -276,7 +277,7 @@ export class SqliteLog {
 
   #readTotals(): Totals {
     const found = this.db
-      .prepare('SELECT last_seq, waiting, chars, warm_add, warm_removal, commits FROM total')
+      .prepare('SELECT last_seq, waiting, chars, warm_add, warm_removal, warm_bulk, commits FROM total')
       .get();
     if (found === undefined) throw queueError('damaged', this.path, 'its totals are missing');
     const highest = this.db.prepare('SELECT max(seq) AS seq FROM entry').get()?.seq as number | null;
@@ -284,7 +285,11 @@ export class SqliteLog {
       lastSeq: found.last_seq as number,
       waiting: found.waiting as number,
       bodyChars: found.chars as number,
-      warmSeq: { add: found.warm_add as number, removal: found.warm_removal as number },
+      warmSeq: {
+        add: found.warm_add as number,
+        removal: found.warm_removal as number,
+        bulk: found.warm_bulk as number,
+      },
       commits: found.commits as number,
     };
     if ((highest ?? 0) > totals.lastSeq || (highest === null && totals.waiting > 0)) {
@@ -297,10 +302,11 @@ export class SqliteLog {
    * Makes rows of an earlier process cold that were in its memory. Not before they are asked for: a start writes nothing,
    * and most of them are read soon.
    */
-  #makeCold({ add, removal }: Totals['warmSeq']): void {
+  #makeCold({ add, removal, bulk }: Totals['warmSeq']): void {
     this.#transaction(() => {
       this.#statements.coolAdds.run(add);
       this.#statements.coolRemovals.run(removal);
+      this.#statements.coolBulk.run(bulk);
     });
     this.#warm = null;
   }

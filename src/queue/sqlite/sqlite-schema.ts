@@ -27,7 +27,7 @@ export type Migration = (db: DatabaseSync) => void;
 export const migrations: readonly Migration[] = [
   (db) =>
     db.exec(`
-      -- lane: 0 add, 1 removal; state: 0 waiting, 1 repeat; chars: length of body in UTF-16 units; cold: 1 when the
+      -- lane: 0 add, 1 removal, 2 bulk; state: 0 waiting, 1 repeat; chars: length of body in UTF-16 units; cold: 1 when the
       -- row was appended without being in memory, or left by an earlier process.
       CREATE TABLE entry (
         seq INTEGER PRIMARY KEY,
@@ -43,6 +43,7 @@ export const migrations: readonly Migration[] = [
         body TEXT NOT NULL
       ) STRICT;
       CREATE INDEX entry_removal ON entry (lane) WHERE lane = 1;
+      CREATE INDEX entry_bulk ON entry (lane) WHERE lane = 2;
       CREATE INDEX entry_cold ON entry (${bucketOf('seq')}, user) WHERE cold = 1;
       CREATE TABLE source (
         id INTEGER PRIMARY KEY,
@@ -52,8 +53,8 @@ export const migrations: readonly Migration[] = [
       -- users: hashes as 64-bit floats, little-endian; post below 0: left by an earlier process.
       CREATE TABLE flight (post INTEGER PRIMARY KEY, users BLOB NOT NULL, until_wall REAL) STRICT;
       CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-      -- Running totals, one row: counting a million rows at the start would take seconds. warm_add, warm_removal: the
-      -- highest number of each lane that was ever appended without being cold.
+      -- Running totals, one row: counting a million rows at the start would take seconds. warm_add, warm_removal,
+      -- warm_bulk: the highest number of each lane that was ever appended without being cold.
       CREATE TABLE total (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         last_seq INTEGER NOT NULL,
@@ -61,9 +62,10 @@ export const migrations: readonly Migration[] = [
         chars INTEGER NOT NULL,
         warm_add INTEGER NOT NULL,
         warm_removal INTEGER NOT NULL,
+        warm_bulk INTEGER NOT NULL,
         commits INTEGER NOT NULL
       ) STRICT;
-      INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0);
+      INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0);
     `),
 ];
 
