@@ -26,6 +26,7 @@ export {
   settle,
 } from './mapping/typed-inputs';
 export { ignoresCase, knownDomains, maxTextChars, readDomain, readErasedUser } from './keys';
+export { memberKeyOf, memberKeyOfEntry, userOfMember } from './member-key';
 export { readEntries } from './read-input';
 export { entryBody } from './serialise';
 export { shorten, shortenThrown } from './shorten';
