@@ -5,6 +5,7 @@
 // removes it.
 
 import { printable } from '../entry/foreign-text';
+import type { MemberChange, SyncState } from './sync-store';
 
 /**
  * Rows with a removal are read before the others, so that removals do not wait for a backlog of adds. `bulk`: rows of a
@@ -96,6 +97,10 @@ export interface Commit {
   readonly settle?: readonly number[];
   /** Outcomes that other instances have to report (see shared-log.ts). Only for shared logs. */
   readonly outcomes?: readonly OutcomeRow[];
+  /** Members of synced segments, in order: those that this commit acknowledges. */
+  readonly members?: readonly MemberChange[];
+  /** States of syncs; ignored where the segment is not kept. */
+  readonly syncStates?: readonly SyncState[];
 }
 
 /** Recovered in-flight request: the record of a request that an earlier process left. */

@@ -4,7 +4,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 import type { InFlightRecord, NewRow } from '../store';
-import { isEncrypted, type Cipher, type EncryptionOptions } from './encryption';
+import { isEncrypted, memberNameOf, type Cipher, type EncryptionOptions, type MemberName } from './encryption';
 import { queueError } from './sqlite-errors';
 import { cipherNotes, dropCipher, hasCipher, newCipher, openCipher } from './sqlite-encryption';
 
@@ -51,6 +51,10 @@ export class RowCipher {
     return this.#writing?.cipher(value) ?? value;
   }
 
+  memberNameOf(memberKey: string): MemberName {
+    return memberNameOf(this.#writing, memberKey);
+  }
+
   usersOf({ userHashes }: InFlightRecord): Uint8Array {
     const cipher = this.#writing;
     // Its length is never a multiple of eight, unlike that of plain hashes: an encrypted text is one character
@@ -69,6 +73,16 @@ export class RowCipher {
    */
   namesOf(userHash: number): number[] {
     return this.#cipher === null ? [userHash] : [userHash, this.#cipher.tagOf(userHash)];
+  }
+
+  /** Keys of the rows of a member, likewise. */
+  memberNamesOf(memberKey: string): MemberName['key'][] {
+    return this.#cipher === null ? [memberKey] : [memberKey, this.#cipher.memberTagOf(memberKey)];
+  }
+
+  /** A stored text, as it was before `noteOf`. */
+  textIn(stored: string, what: string): string {
+    return isEncrypted(stored) ? this.openText(stored, what) : stored;
   }
 
   openText(encrypted: string, what: string): string {

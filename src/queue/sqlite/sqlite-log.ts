@@ -7,9 +7,11 @@ import type { DatabaseSync } from 'node:sqlite';
 import { checkAppend, isEmpty } from '../commit-parts';
 import { lanesByCode, statesByCode } from '../row-codes';
 import type { Commit, Lane, Opened, QueueError, RecoveredRecord, Row, UserRange } from '../store';
+import type { SyncedSegment } from '../sync-store';
 import { CommitWriter, type Steps, type Totals } from './commit-writer';
-import { isEncrypted, type EncryptionOptions } from './encryption';
+import type { EncryptionOptions } from './encryption';
 import { prepareAll, type LogStatements } from './log-statements';
+import { MemberTables } from './member-tables';
 import { RowCipher } from './row-cipher';
 import { Sources } from './sources';
 import { checkContent } from './sqlite-check';
@@ -55,6 +57,7 @@ export class SqliteLog {
   readonly #sources: Sources;
   #totals: Totals;
   readonly #cipher: RowCipher;
+  readonly #members: MemberTables;
   readonly #writer: CommitWriter;
   /** Once the file is found damaged, it is neither read nor written. */
   #damage: QueueError | null = null;
@@ -75,7 +78,8 @@ export class SqliteLog {
       this.#totals = this.#readTotals();
       this.#warm = { ...this.#totals.warmSeq };
       this.#cipher = new RowCipher(db, path, encryption);
-      this.#writer = new CommitWriter(this.#statements, this.#sources, this.#cipher);
+      this.#members = new MemberTables(db, this.#cipher);
+      this.#writer = new CommitWriter(this.#statements, this.#sources, this.#cipher, this.#members);
     } catch (error) {
       db.close();
       throw toOpenError(error, path);
@@ -171,14 +175,24 @@ export class SqliteLog {
   getMeta(key: string): string | null {
     return this.#guard(() => {
       const value = (this.#statements.getMeta.get(key)?.value as string | undefined) ?? null;
-      return value === null || !isEncrypted(value)
-        ? value
-        : this.#cipher.openText(value, `the note "${key}"`);
+      return value === null ? null : this.#cipher.textIn(value, `the note "${key}"`);
     });
   }
 
   setMeta(key: string, value: string): void {
     this.#guard(() => this.#statements.setMeta.run(key, this.#cipher.noteOf(value)));
+  }
+
+  segments(nowMinutes: number): readonly SyncedSegment[] {
+    return this.#guard(() => this.#members.segments(nowMinutes));
+  }
+
+  keep(segment: string): void {
+    this.#guard(() => this.#members.keep(segment));
+  }
+
+  segmentsOf(memberKeys: readonly string[]): readonly { segment: string; memberKey: string }[] {
+    return this.#guard(() => this.#members.segmentsOf(memberKeys));
   }
 
   /** Accounts of the rows that were ever appended. */

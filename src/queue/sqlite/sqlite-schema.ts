@@ -66,6 +66,28 @@ export const migrations: readonly Migration[] = [
         commits INTEGER NOT NULL
       ) STRICT;
       INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0);
+      -- Synced segments. segment null: forgotten, and its members are being deleted; so ids are never used again.
+      CREATE TABLE synced (id INTEGER PRIMARY KEY AUTOINCREMENT, segment TEXT UNIQUE, state TEXT) STRICT;
+      -- key: the member key, or its blind index as a blob when it is encrypted; encrypted: then the member key. state: 0 member,
+      -- 1 live, 2 rejected. since: epoch minutes; expiration: minutes.
+      CREATE TABLE member (
+        segment INTEGER NOT NULL,
+        key ANY NOT NULL,
+        state INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        value INTEGER,
+        expiration INTEGER,
+        encrypted BLOB,
+        PRIMARY KEY (segment, key)
+      ) STRICT, WITHOUT ROWID;
+      -- Number of members by the epoch minute in which they run out; 0: never, -1: rejected. Counting ten million rows
+      -- would take seconds.
+      CREATE TABLE member_end (
+        segment INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        members INTEGER NOT NULL,
+        PRIMARY KEY (segment, ends)
+      ) STRICT, WITHOUT ROWID;
     `),
 ];
 
