@@ -5,7 +5,7 @@
 // removes it.
 
 import { printable } from '../entry/foreign-text';
-import type { MemberChange, SyncState } from './sync-store';
+import type { MemberChange, SyncState, SyncStore } from './sync-store';
 
 /**
  * Rows with a removal are read before the others, so that removals do not wait for a backlog of adds. `bulk`: rows of a
@@ -138,6 +138,8 @@ export interface UserRange {
  * that a read never returns a row whose removal was committed before it.
  */
 export interface QueueStore {
+  /** Members of synced segments, and the runs that change them; absent where the store keeps none. */
+  readonly sync?: SyncStore;
   /** Whether the content of a resolved commit survives kill -9. */
   readonly durable: boolean;
   /** Rejects with a QueueError; may then be called again. Also after `close`. */

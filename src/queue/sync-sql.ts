@@ -1,6 +1,7 @@
-// What the tables of the synced segments mean in every store, and the statements that the stores share.
+// What the tables of the synced segments mean in every store, and the statements that the stores share (sync.md,
+// "Tables").
 
-import type { MemberChange } from './sync-store';
+import type { ChangeKind, ComparedPage, ComparisonRules, MemberChange } from './sync-store';
 
 /** Codes of the states of a member. Part of the stores: never change them. */
 export const memberCodes = { member: 0, live: 1, rejected: 2 } as const satisfies Record<
@@ -10,6 +11,9 @@ export const memberCodes = { member: 0, live: 1, rejected: 2 } as const satisfie
 
 /** The end under which rejected users are counted. */
 export const rejectedEnd = -1;
+
+/** A membership that never runs out is renewed as if it lasted 180 days, after which the platform forgets a user. */
+const endlessMinutes = 180 * 24 * 60;
 
 /**
  * Epoch minutes in which a membership runs out; 0: never, also where the member's default is unknown. Members are
@@ -22,4 +26,73 @@ export function endOf(row: {
 }): number {
   if (row.state === memberCodes.rejected) return rejectedEnd;
   return row.expiration === null || row.expiration === 0 ? 0 : row.since + row.expiration;
+}
+
+/** Codes of what a comparison finds; `unchanged` is counted, not read. */
+const found = { add: 0, remove: 1, change: 2, refresh: 3, rejectedBefore: 4, unchanged: 5 } as const;
+export const kindsByCode = Object.keys(found) as (ChangeKind | 'rejectedBefore')[];
+
+export function noCounts(): Record<keyof ComparedPage['counts'], number> {
+  return { add: 0, remove: 0, change: 0, refresh: 0, unchanged: 0, rejectedBefore: 0, suppressed: 0 };
+}
+
+/** The parameters of the rules, in the order of `syncSql`. */
+export function ruleValues(
+  rules: Pick<ComparisonRules, 'nowMinutes' | 'refreshPercent'> & Partial<ComparisonRules>,
+): [nowMinutes: number, refreshPercent: number, resends: number] {
+  return [rules.nowMinutes, rules.refreshPercent, rules.resends === true ? 1 : 0];
+}
+
+/** Differences between the two databases. */
+export interface SyncDialect {
+  /** The members of one segment, and the prepared rows of its run, each with a key. */
+  readonly members: string;
+  readonly staged: string;
+  /** Columns beside `key`, `value` and `expiration` that tell the member key. */
+  readonly names: readonly string[];
+  /** A parameter by its position, from 1. */
+  readonly at: (place: number) => string;
+}
+
+/**
+ * Statements over the keys after parameter 1 up to parameter 2. Parameters 3 to 5 are those of `ruleValues`; what
+ * `members` and `staged` need comes after them.
+ */
+export function syncSql({ members, staged, names, at }: SyncDialect) {
+  const range = (of: string): string => `${of}.key > ${at(1)} AND ${of}.key <= ${at(2)}`;
+  const [now, percent, resends] = [at(3), at(4), at(5)];
+  const columns = (of: string): string =>
+    ['key', 'value', 'expiration', ...names].map((name) => `${of}.${name}`).join(', ');
+  const hasRunOut = `m.expiration > 0 AND m.since + m.expiration <= ${now}`;
+  const lasts = `CASE WHEN coalesce(m.expiration, 0) = 0 THEN ${endlessMinutes} ELSE m.expiration END`;
+  const isDue = `${percent} > 0 AND (m.since + ${lasts} - ${now}) * 100 <= ${lasts} * ${percent}`;
+  return {
+    countStaged: `SELECT count(*) AS rows FROM ${staged} AS s WHERE ${range('s')}`,
+    /** What differs, in order of the keys; of a removal the terms are those of the member. */
+    compare: `
+      SELECT * FROM (
+        SELECT ${columns('s')}, CASE
+          WHEN m.key IS NULL THEN ${found.add}
+          WHEN m.state = ${memberCodes.rejected} THEN CASE
+            WHEN ${resends} = 1 OR m.value IS DISTINCT FROM s.value OR m.expiration IS DISTINCT FROM s.expiration
+            THEN ${found.add} ELSE ${found.rejectedBefore} END
+          WHEN ${hasRunOut} THEN ${found.add}
+          WHEN m.value IS DISTINCT FROM s.value THEN ${found.change}
+          WHEN ${resends} = 1 OR m.state = ${memberCodes.live} OR (${isDue}) THEN ${found.refresh}
+          ELSE ${found.unchanged} END AS kind
+        FROM ${staged} AS s LEFT JOIN ${members} AS m ON m.key = s.key WHERE ${range('s')}
+      ) AS of_the_run WHERE kind <> ${found.unchanged}
+      UNION ALL
+      SELECT ${columns('m')}, ${found.remove} AS kind FROM ${members} AS m
+      WHERE ${range('m')} AND m.state <> ${memberCodes.rejected} AND NOT coalesce(${hasRunOut}, false)
+        AND NOT EXISTS (SELECT 1 FROM ${staged} AS s WHERE s.key = m.key)
+      ORDER BY key`,
+    countMembers: `SELECT count(*) AS rows FROM ${members} AS m WHERE ${range('m')}`,
+    /** Members to be renewed, and those that have run out. */
+    due: `
+      SELECT ${columns('m')}, m.state, m.since, coalesce(${hasRunOut}, false) AS is_over FROM ${members} AS m
+      WHERE ${range('m')} AND m.state <> ${memberCodes.rejected}
+        AND (coalesce(${hasRunOut}, false) OR (m.state = ${memberCodes.member} AND ${isDue}))
+      ORDER BY m.key`,
+  };
 }

@@ -57,6 +57,11 @@ export function isEncrypted(text: string): boolean {
   return text.startsWith(mark);
 }
 
+/** Tells the key of a file from others: rows that were staged under another one match no member. */
+export function stampOf(cipher: Cipher | null): string {
+  return cipher === null ? '' : Buffer.from(cipher.memberTagOf('')).toString('hex');
+}
+
 /** A random data key for a new file. */
 export function newDataKey(): Buffer {
   return randomBytes(keyBytes);
@@ -106,7 +111,8 @@ export class Cipher {
   readonly #block = Buffer.alloc(16);
   #encrypted = 0;
 
-  constructor(dataKey: Buffer) {
+  /** `dataKey`: stays in memory; another thread makes its own cipher of it. */
+  constructor(readonly dataKey: Uint8Array) {
     const derived = (purpose: string): KeyObject =>
       createSecretKey(
         Buffer.from(hkdfSync('sha256', dataKey, '', `instant-audience queue: ${purpose}`, keyBytes)),

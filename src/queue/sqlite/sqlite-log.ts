@@ -7,16 +7,16 @@ import type { DatabaseSync } from 'node:sqlite';
 import { checkAppend, isEmpty } from '../commit-parts';
 import { lanesByCode, statesByCode } from '../row-codes';
 import type { Commit, Lane, Opened, QueueError, RecoveredRecord, Row, UserRange } from '../store';
-import type { SyncedSegment } from '../sync-store';
+import { suppressionKeyNote } from '../suppression';
 import { CommitWriter, type Steps, type Totals } from './commit-writer';
 import type { EncryptionOptions } from './encryption';
 import { prepareAll, type LogStatements } from './log-statements';
-import { MemberTables } from './member-tables';
 import { RowCipher } from './row-cipher';
 import { Sources } from './sources';
 import { checkContent } from './sqlite-check';
 import { queueError, toOpenError, toQueueError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
+import { SyncTables, type SyncCall } from './sync-tables';
 
 /** Free pages (8 KiB each) that are kept for later rows. */
 const sparePages = 1024;
@@ -57,7 +57,7 @@ export class SqliteLog {
   readonly #sources: Sources;
   #totals: Totals;
   readonly #cipher: RowCipher;
-  readonly #members: MemberTables;
+  readonly #sync: SyncTables;
   readonly #writer: CommitWriter;
   /** Once the file is found damaged, it is neither read nor written. */
   #damage: QueueError | null = null;
@@ -78,8 +78,14 @@ export class SqliteLog {
       this.#totals = this.#readTotals();
       this.#warm = { ...this.#totals.warmSeq };
       this.#cipher = new RowCipher(db, path, encryption);
-      this.#members = new MemberTables(db, this.#cipher);
-      this.#writer = new CommitWriter(this.#statements, this.#sources, this.#cipher, this.#members);
+      this.#sync = new SyncTables(
+        db,
+        path,
+        this.#cipher,
+        () => this.getMeta(suppressionKeyNote),
+        (work) => this.#transaction(work),
+      );
+      this.#writer = new CommitWriter(this.#statements, this.#sources, this.#cipher, this.#sync.members);
     } catch (error) {
       db.close();
       throw toOpenError(error, path);
@@ -183,16 +189,8 @@ export class SqliteLog {
     this.#guard(() => this.#statements.setMeta.run(key, this.#cipher.noteOf(value)));
   }
 
-  segments(nowMinutes: number): readonly SyncedSegment[] {
-    return this.#guard(() => this.#members.segments(nowMinutes));
-  }
-
-  keep(segment: string): void {
-    this.#guard(() => this.#members.keep(segment));
-  }
-
-  segmentsOf(memberKeys: readonly string[]): readonly { segment: string; memberKey: string }[] {
-    return this.#guard(() => this.#members.segmentsOf(memberKeys));
+  sync(call: SyncCall): unknown {
+    return this.#guard(() => this.#sync.carryOut(call));
   }
 
   /** Accounts of the rows that were ever appended. */
@@ -218,6 +216,8 @@ export class SqliteLog {
    */
   tidy(idle: boolean): boolean {
     return this.#guard(() => {
+      // Of a process that ended while it forgot a segment.
+      if (this.#sync.deleteForgotten()) return true;
       const spare = idle ? sparePages : Math.max(sparePages, Math.floor(pragma(this.db, 'page_count') / 4));
       const surplus = pragma(this.db, 'freelist_count') - spare;
       if (this.#pagesToCut >= pagesPerCut || (surplus <= 0 && this.#pagesToCut > 0)) {

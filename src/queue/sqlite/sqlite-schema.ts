@@ -88,6 +88,7 @@ export const migrations: readonly Migration[] = [
         members INTEGER NOT NULL,
         PRIMARY KEY (segment, ends)
       ) STRICT, WITHOUT ROWID;
+      CREATE TABLE suppression (hash TEXT PRIMARY KEY, since_wall REAL NOT NULL) STRICT, WITHOUT ROWID;
     `),
 ];
 
@@ -169,7 +170,7 @@ function giveName(draft: string, path: string): void {
 }
 
 /** Makes the name survive a power cut like the content. Windows has no such call and needs none. */
-function syncDirectory(directory: string): void {
+export function syncDirectory(directory: string): void {
   if (process.platform === 'win32') return;
   const handle = openSync(directory, 'r');
   try {

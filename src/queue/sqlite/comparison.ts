@@ -1,0 +1,149 @@
+// Comparison of the rows of a run with the members of its segment, page by page, in the thread of the queue. The file of the
+// rows is attached for one page at a time, so that a commit never depends on it.
+
+import { existsSync } from 'node:fs';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+
+import { kindsByCode, noCounts, ruleValues, syncSql } from '../sync-sql';
+import type { AudienceChange, ChangeKind, ComparedPage, ComparisonRules } from '../sync-store';
+import { afterKeys, membersOfSegment, type Key, type MemberTables } from './member-tables';
+import type { RowCipher } from './row-cipher';
+import { queueError, stagingError } from './sqlite-errors';
+import { removeStaging, stagedIn, type StagingFiles } from './staging-files';
+import type { Suppressions } from './suppressions';
+
+interface FoundRecord {
+  readonly key: Key;
+  readonly encrypted: Uint8Array | null;
+  readonly value: number | null;
+  readonly expiration: number | null;
+  readonly kind: number;
+}
+
+export class Comparison {
+  #statements: ReturnType<typeof prepareAll> | null = null;
+
+  constructor(
+    private readonly db: DatabaseSync,
+    private readonly cipher: RowCipher,
+    private readonly members: MemberTables,
+    private readonly suppressions: Suppressions,
+  ) {}
+
+  /** Drops rows that were staged under another key. */
+  staged(files: StagingFiles): 'none' | 'gathering' | 'prepared' {
+    const found = stagedIn(files);
+    if (found === 'none') return 'none';
+    const stamp = this.#attached(found === 'prepared' ? files.sorted : files.gathered, () =>
+      this.db.prepare('SELECT stamp FROM staging.run').get(),
+    );
+    if (stamp?.stamp === this.cipher.stamp) return found;
+    removeStaging(files);
+    return 'none';
+  }
+
+  /** See `SyncStore.compare`. */
+  compare(
+    { sorted }: StagingFiles,
+    id: number,
+    rules: ComparisonRules,
+    afterKey: string | null,
+    mostRows: number,
+    counting: boolean,
+  ): ComparedPage {
+    if (!existsSync(sorted)) throw queueError('failed', sorted, 'no rows are prepared');
+    return this.#attached(sorted, () => {
+      const { lastKey, compare, countStaged } = (this.#statements ??= prepareAll(this.db));
+      const after = this.members.startAfter(afterKey);
+      const last = lastKey.get(after, mostRows - 1, id) as Pick<FoundRecord, 'key' | 'encrypted'> | undefined;
+      const range = [after, last?.key ?? afterKeys] as const;
+      const found = compare.all(...range, ...ruleValues(rules), id) as unknown as FoundRecord[];
+      const unchanged = (countStaged.get(...range)?.rows as number) - found.filter(isOfTheRun).length;
+      const counts = { ...noCounts(), unchanged };
+      const changes: AudienceChange[] = [];
+      for (const record of found) {
+        const { kind, memberKey } = this.#changeOf(record, rules.removes, counting);
+        counts[kind] += 1;
+        if (memberKey === null || counting || !isChange(kind)) continue;
+        changes.push({ kind, memberKey, value: record.value, expiration: record.expiration });
+      }
+      return { through: last === undefined ? null : this.#keyIn(last), counts, changes };
+    });
+  }
+
+  /** The member key is null where nobody needs it. */
+  #changeOf(
+    record: FoundRecord,
+    removes: boolean,
+    counting: boolean,
+  ): { readonly kind: keyof ComparedPage['counts']; readonly memberKey: string | null } {
+    const kind = kindsByCode[record.kind]!;
+    if (kind === 'rejectedBefore') return { kind, memberKey: null };
+    if (kind === 'remove' && !removes) return { kind: 'unchanged', memberKey: null };
+    const mayBeSuppressed = kind !== 'remove' && this.suppressions.any;
+    if (counting && !mayBeSuppressed) return { kind, memberKey: null };
+    const memberKey = kind === 'remove' ? this.cipher.memberKeyIn(record) : this.#keyIn(record);
+    return { kind: mayBeSuppressed && this.suppressions.has(memberKey) ? 'suppressed' : kind, memberKey };
+  }
+
+  /** Of a staged row. */
+  #keyIn(record: Pick<FoundRecord, 'key' | 'encrypted'>): string {
+    const memberKey = this.cipher.openMember(record);
+    if (memberKey === null) throw new Error('a row cannot be opened');
+    return memberKey;
+  }
+
+  /** Attaches the file for `work`. Errors are about the file, unless it can be read. */
+  #attached<T>(path: string, work: () => T): T {
+    try {
+      this.db.prepare('ATTACH ? AS staging').run(path);
+    } catch (error) {
+      throw stagingError(error, path);
+    }
+    try {
+      return work();
+    } catch (error) {
+      const isOfQueue = 'errcode' in (error as object) && this.#isReadable();
+      throw isOfQueue ? error : stagingError(error, path);
+    } finally {
+      this.db.exec('DETACH staging');
+    }
+  }
+
+  #isReadable(): boolean {
+    try {
+      this.db.prepare('SELECT max(length(key) + ifnull(value, 0)) FROM staging.staged').get();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+function isOfTheRun({ kind }: FoundRecord): boolean {
+  return kindsByCode[kind] !== 'remove';
+}
+
+function isChange(kind: keyof ComparedPage['counts']): kind is ChangeKind {
+  return kind === 'add' || kind === 'remove' || kind === 'change' || kind === 'refresh';
+}
+
+function prepareAll(db: DatabaseSync): Record<'lastKey' | 'compare' | 'countStaged', StatementSync> {
+  const sql = syncSql({
+    members: membersOfSegment,
+    staged: 'staging.staged',
+    names: ['encrypted'],
+    at: (place) => `?${place}`,
+  });
+  const keyAt = (of: string): string => `
+    SELECT * FROM (SELECT key, encrypted FROM ${of} AND key > ?1 ORDER BY key LIMIT 1 OFFSET ?2)`;
+  return {
+    /** The last key of a page: the first that so many rows of either reach. */
+    lastKey: db.prepare(`
+      SELECT key, encrypted FROM (
+        ${keyAt('staging.staged WHERE true')} UNION ALL ${keyAt('member WHERE segment = ?3')}
+      ) ORDER BY key LIMIT 1`),
+    compare: db.prepare(sql.compare),
+    countStaged: db.prepare(sql.countStaged),
+  };
+}

@@ -1,0 +1,242 @@
+// Sync store: each store behaves like a plain model, for any members, runs, commits and re-openings.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+
+import fc from 'fast-check';
+
+import { memberKeyOf } from '../../src/entry/member-key';
+import type { EncryptionOptions } from '../../src/queue/sqlite/encryption';
+import type { QueueError, QueueStore } from '../../src/queue/store';
+import { newSuppressionKey, suppressionHashOfMember, suppressionKeyNote } from '../../src/queue/suppression';
+import type {
+  ComparedPage,
+  ComparisonRules,
+  MemberChange,
+  StagedRow,
+  SyncStore,
+} from '../../src/queue/sync-store';
+import { compileStore, type Compiled } from './compiled';
+import { PlainSyncStore } from './plain-sync-store';
+import { temporaryFolder } from './rows';
+
+const suppressionKey = newSuppressionKey();
+const now = 29_000_000;
+const kept = ['i10001', 'c1661:ä"b'];
+const segment = fc.constantFrom(...kept, 'i404');
+const memberKey = fc.oneof(
+  fc.integer({ min: 1, max: 9 }).map((id) => memberKeyOf(null, `${id}`)),
+  fc.constantFrom(memberKeyOf(null, 'ü\n😀'), memberKeyOf(null, '￿'), memberKeyOf('a domain', 'x:y')),
+);
+const terms = {
+  value: fc.option(fc.integer({ min: 0, max: 2 })),
+  expiration: fc.option(fc.constantFrom(0, 5, 100, 43_200)),
+};
+const member: fc.Arbitrary<MemberChange> = fc.record({
+  segment,
+  memberKey,
+  ...terms,
+  state: fc.constantFrom('member' as const, 'member', 'member', 'live', 'gone', 'rejected'),
+  sinceMinutes: fc.integer({ min: now - 200, max: now }),
+});
+const row: fc.Arbitrary<StagedRow> = fc.record({ memberKey, ...terms });
+const rules: fc.Arbitrary<ComparisonRules> = fc.record({
+  nowMinutes: fc.integer({ min: now, max: now + 120 }),
+  refreshPercent: fc.constantFrom(0, 25, 60, 100),
+  removes: fc.boolean(),
+  resends: fc.boolean(),
+});
+const mostRows = fc.integer({ min: 1, max: 5 });
+
+type Step =
+  | { readonly kind: 'commit'; readonly members: readonly MemberChange[]; readonly states: string[] }
+  | {
+      readonly kind: 'keep' | 'forget' | 'beginStaging' | 'endStaging' | 'dropStaging';
+      readonly segment: string;
+    }
+  | { readonly kind: 'stage'; readonly segment: string; readonly rows: readonly StagedRow[] }
+  | {
+      readonly kind: 'compare' | 'count' | 'due';
+      readonly segment: string;
+      readonly rules: ComparisonRules;
+      readonly mostRows: number;
+    }
+  | { readonly kind: 'setState'; readonly segment: string; readonly text: string }
+  | { readonly kind: 'suppress' | 'liftSuppressions' | 'segmentsOf'; readonly keys: readonly string[] }
+  | { readonly kind: 'reopen' };
+
+const walk = (kind: 'compare' | 'count' | 'due') =>
+  fc.record({ kind: fc.constant(kind), segment, rules, mostRows });
+const about = (kind: 'keep' | 'forget' | 'beginStaging' | 'endStaging' | 'dropStaging') =>
+  fc.record({ kind: fc.constant(kind), segment });
+const keys = fc.array(memberKey, { maxLength: 3 });
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('commit' as const),
+      members: fc.array(member, { maxLength: 8 }),
+      states: fc.array(fc.json(), { maxLength: 1 }),
+    }),
+  },
+  { weight: 3, arbitrary: about('beginStaging') },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('stage' as const),
+      segment,
+      rows: fc.oneof(fc.array(row, { maxLength: 8 }), {
+        weight: 1,
+        arbitrary: fc.array(row, { minLength: 40, maxLength: 50 }),
+      }),
+    }),
+  },
+  { weight: 3, arbitrary: about('endStaging') },
+  { weight: 4, arbitrary: walk('compare') },
+  { weight: 2, arbitrary: walk('count') },
+  { weight: 3, arbitrary: walk('due') },
+  { weight: 1, arbitrary: about('dropStaging') },
+  { weight: 1, arbitrary: about('forget') },
+  { weight: 1, arbitrary: about('keep') },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('setState' as const), segment, text: fc.json() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('suppress' as const, 'liftSuppressions', 'segmentsOf'),
+      keys,
+    }),
+  },
+  { weight: 2, arbitrary: fc.constant<Step>({ kind: 'reopen' }) },
+);
+
+/** The whole walk, page by page. */
+async function walked(sync: SyncStore, what: Extract<Step, { readonly mostRows: number }>): Promise<unknown> {
+  const pages: unknown[] = [];
+  let after: string | null = null;
+  do {
+    const page: ComparedPage =
+      what.kind === 'due'
+        ? await sync.due(what.segment, what.rules, after, what.mostRows)
+        : await sync.compare(what.segment, what.rules, after, what.mostRows, what.kind === 'count');
+    pages.push(page);
+    after = page.through;
+  } while (after !== null);
+  return pages;
+}
+
+async function resultOf(sync: SyncStore, commit: Committer, what: Step): Promise<unknown> {
+  try {
+    switch (what.kind) {
+      case 'commit':
+        return await commit(
+          what.members,
+          what.states.map((text) => ({ segment: kept[0]!, text })),
+        );
+      case 'keep':
+      case 'forget':
+      case 'beginStaging':
+      case 'endStaging':
+      case 'dropStaging':
+        return await sync[what.kind](what.segment);
+      case 'stage':
+        return await sync.stage(what.segment, what.rows);
+      case 'compare':
+      case 'count':
+      case 'due':
+        return await walked(sync, what);
+      case 'setState':
+        return await sync.setState(what);
+      case 'segmentsOf':
+        return await sync.segmentsOf(what.keys);
+      case 'suppress':
+      case 'liftSuppressions':
+        return await sync[what.kind](what.keys.map((key) => suppressionHashOfMember(suppressionKey, key)));
+      case 'reopen':
+        return;
+    }
+  } catch (error) {
+    return { code: (error as QueueError).code };
+  }
+}
+
+type Committer = (
+  members: readonly MemberChange[],
+  states: readonly { readonly segment: string; readonly text: string }[],
+) => Promise<void>;
+
+async function stateOf(sync: SyncStore): Promise<unknown> {
+  return {
+    segments: await sync.segments(),
+    staged: await Promise.all(kept.map((one) => sync.staged(one))),
+    suppressions: (await sync.suppressions()).map(({ hash }) => hash).sort(),
+  };
+}
+
+/** `open` opens the store again. */
+async function compare(
+  steps: readonly Step[],
+  model: PlainSyncStore,
+  open: () => Promise<QueueStore>,
+): Promise<void> {
+  let store = await open();
+  try {
+    await store.setMeta(suppressionKeyNote, suppressionKey);
+    for (const one of kept) for (const sync of [model, store.sync!]) await sync.keep(one);
+    for (const what of steps) {
+      if (what.kind === 'reopen') {
+        await store.close();
+        store = await open();
+      }
+      const expected = await resultOf(
+        model,
+        (members, states) => Promise.resolve(model.commit(members, states)),
+        what,
+      );
+      const real = store;
+      const found = await resultOf(
+        real.sync!,
+        (members, syncStates) => real.commit({ members, syncStates }),
+        what,
+      );
+      assert.deepEqual(found, expected, what.kind);
+      assert.deepEqual(await stateOf(store.sync!), await stateOf(model), `after ${what.kind}`);
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+describe('the sync store of a queue file', () => {
+  let compiled: Compiled;
+  const folder = temporaryFolder();
+  let files = 0;
+  before(() => (compiled = compileStore()));
+  after(() => {
+    compiled.remove();
+    folder.remove();
+  });
+
+  const opened = async (path: string, cipher?: EncryptionOptions): Promise<QueueStore> => {
+    const store = new compiled.SqliteStore(path, cipher === undefined ? {} : { cipher });
+    await store.open();
+    return store;
+  };
+  const newPath = (): string => join(folder.path, `${files++}`, 'queue.sqlite');
+  const model = (): PlainSyncStore =>
+    new PlainSyncStore(
+      () => Math.floor(Date.now() / 60_000),
+      () => suppressionKey,
+      (key) => Buffer.from(key, 'utf8').toString('latin1'),
+    );
+
+  it('returns the same results as its model', function () {
+    this.timeout(120_000);
+    return fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) => {
+        const path = newPath();
+        return compare(steps, model(), () => opened(path));
+      }),
+      { numRuns: 12, endOnFailure: false },
+    );
+  });
+});
