@@ -3,9 +3,9 @@
 
 import type { ChangeKind, ComparedPage, ComparisonRules, MemberChange } from './sync-store';
 
-/** Codes of the states of a member. Part of the stores: never change them. */
-export const memberCodes = { member: 0, live: 1, rejected: 2 } as const satisfies Record<
-  Exclude<MemberChange['state'], 'gone'>,
+/** Codes of the states of a member. Part of the stores: never change them. `erased`: a member until the removal is accepted. */
+export const memberCodes = { member: 0, live: 1, rejected: 2, erased: 3 } as const satisfies Record<
+  Exclude<MemberChange['state'], 'gone'> | 'erased',
   number
 >;
 
@@ -29,8 +29,16 @@ export function endOf(row: {
 }
 
 /** Codes of what a comparison finds; `unchanged` is counted, not read. */
-const found = { add: 0, remove: 1, change: 2, refresh: 3, rejectedBefore: 4, unchanged: 5 } as const;
-export const kindsByCode = Object.keys(found) as (ChangeKind | 'rejectedBefore')[];
+const found = {
+  add: 0,
+  remove: 1,
+  change: 2,
+  refresh: 3,
+  rejectedBefore: 4,
+  erase: 5,
+  unchanged: 6,
+} as const;
+export const kindsByCode = Object.keys(found) as (ChangeKind | 'rejectedBefore' | 'erase')[];
 
 export function noCounts(): Record<keyof ComparedPage['counts'], number> {
   return { add: 0, remove: 0, change: 0, refresh: 0, unchanged: 0, rejectedBefore: 0, suppressed: 0 };
@@ -68,11 +76,15 @@ export function syncSql({ members, staged, names, at }: SyncDialect) {
   const isDue = `${percent} > 0 AND (m.since + ${lasts} - ${now}) * 100 <= ${lasts} * ${percent}`;
   return {
     countStaged: `SELECT count(*) AS rows FROM ${staged} AS s WHERE ${range('s')}`,
-    /** What differs, in order of the keys; of a removal the terms are those of the member. */
+    /**
+     * What differs, in order of the keys; `of_run`: the run has the user, and the terms are those of the run, otherwise those
+     * of the member.
+     */
     compare: `
       SELECT * FROM (
-        SELECT ${columns('s')}, CASE
+        SELECT ${columns('s')}, 1 AS of_run, CASE
           WHEN m.key IS NULL THEN ${found.add}
+          WHEN m.state = ${memberCodes.erased} THEN ${found.erase}
           WHEN m.state = ${memberCodes.rejected} THEN CASE
             WHEN ${resends} = 1 OR m.value IS DISTINCT FROM s.value OR m.expiration IS DISTINCT FROM s.expiration
             THEN ${found.add} ELSE ${found.rejectedBefore} END
@@ -83,7 +95,9 @@ export function syncSql({ members, staged, names, at }: SyncDialect) {
         FROM ${staged} AS s LEFT JOIN ${members} AS m ON m.key = s.key WHERE ${range('s')}
       ) AS of_the_run WHERE kind <> ${found.unchanged}
       UNION ALL
-      SELECT ${columns('m')}, ${found.remove} AS kind FROM ${members} AS m
+      SELECT ${columns('m')}, 0 AS of_run,
+        CASE m.state WHEN ${memberCodes.erased} THEN ${found.erase} ELSE ${found.remove} END AS kind
+      FROM ${members} AS m
       WHERE ${range('m')} AND m.state <> ${memberCodes.rejected} AND NOT coalesce(${hasRunOut}, false)
         AND NOT EXISTS (SELECT 1 FROM ${staged} AS s WHERE s.key = m.key)
       ORDER BY key`,

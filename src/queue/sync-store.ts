@@ -119,8 +119,11 @@ export interface SyncStore {
   ): Promise<ComparedPage>;
   /** The synced segments that have one of these users. */
   segmentsOf(memberKeys: readonly string[]): Promise<readonly { segment: string; memberKey: string }[]>;
-  /** Users who were erased: keyed hashes, never ids. */
-  suppress(hashes: readonly string[]): Promise<void>;
+  /**
+   * Users who were erased: keyed hashes, never ids. Where one is still a member, every comparison removes the user, until that
+   * is acknowledged.
+   */
+  suppress(hashes: readonly string[], memberKeys: readonly string[]): Promise<void>;
   suppressions(): Promise<readonly { hash: string; sinceWallMs: number }[]>;
   liftSuppressions(hashes: readonly string[]): Promise<void>;
 }

@@ -15,7 +15,7 @@ import { suppressionHashOfMember } from '../../src/queue/suppression';
 
 interface Segment {
   state: string | null;
-  readonly members: Map<string, MemberChange>;
+  readonly members: Map<string, MemberChange & { readonly erased?: boolean }>;
   readonly rows: Map<string, StagedRow>;
   staged: 'none' | 'gathering' | 'prepared';
 }
@@ -39,7 +39,10 @@ export class PlainSyncStore implements SyncStore {
     for (const change of members) {
       const segment = this.#segments.get(change.segment);
       if (change.state === 'gone') segment?.members.delete(change.memberKey);
-      else segment?.members.set(change.memberKey, change);
+      else {
+        const erased = segment?.members.get(change.memberKey)?.erased === true;
+        segment?.members.set(change.memberKey, { ...change, ...(erased && { erased, state: 'member' }) });
+      }
     }
     for (const { segment, text } of states) {
       const its = this.#segments.get(segment);
@@ -146,7 +149,12 @@ export class PlainSyncStore implements SyncStore {
     const changes: AudienceChange[] = [];
     for (const memberKey of known.slice(0, mostRows)) {
       const member = its.members.get(memberKey)!;
-      if (member.state === 'member' && isMember(member, rules.nowMinutes) && isDue(member, rules)) {
+      if (
+        member.erased !== true &&
+        member.state === 'member' &&
+        isMember(member, rules.nowMinutes) &&
+        isDue(member, rules)
+      ) {
         counts.refresh += 1;
         changes.push({ kind: 'refresh', memberKey, value: member.value, expiration: member.expiration });
       } else if (member.state !== 'rejected' && !isMember(member, rules.nowMinutes))
@@ -166,7 +174,13 @@ export class PlainSyncStore implements SyncStore {
     );
   }
 
-  async suppress(hashes: readonly string[]): Promise<void> {
+  async suppress(hashes: readonly string[], memberKeys: readonly string[]): Promise<void> {
+    for (const { members } of this.#segments.values())
+      for (const memberKey of memberKeys) {
+        const member = members.get(memberKey);
+        if (member !== undefined && member.state !== 'rejected')
+          members.set(memberKey, { ...member, erased: true, state: 'member' });
+      }
     for (const hash of hashes) if (!this.#suppressed.has(hash)) this.#suppressed.set(hash, Date.now());
   }
 
@@ -219,9 +233,10 @@ function isDue(
 /** Null: nothing is known and nothing changes. */
 function kindOf(
   row: StagedRow | undefined,
-  member: MemberChange | undefined,
+  member: (MemberChange & { readonly erased?: boolean }) | undefined,
   rules: ComparisonRules,
 ): Found | null {
+  if (member?.erased === true && (row !== undefined || isMember(member, rules.nowMinutes))) return 'remove';
   const isKnown = member !== undefined && isMember(member, rules.nowMinutes);
   if (row === undefined) return isKnown ? (rules.removes ? 'remove' : 'unchanged') : null;
   if (!isKnown) {

@@ -158,8 +158,9 @@ async function resultOf(sync: SyncStore, commit: Committer, what: Step, merges: 
       case 'segmentsOf':
         return await sync.segmentsOf(what.keys);
       case 'suppress':
+        return await sync.suppress(hashesOf(what.keys), what.keys);
       case 'liftSuppressions':
-        return await sync[what.kind](what.keys.map((key) => suppressionHashOfMember(suppressionKey, key)));
+        return await sync.liftSuppressions(hashesOf(what.keys));
       case 'reopen':
         return;
     }
@@ -167,6 +168,9 @@ async function resultOf(sync: SyncStore, commit: Committer, what: Step, merges: 
     return { code: (error as QueueError).code };
   }
 }
+
+const hashesOf = (memberKeys: readonly string[]): string[] =>
+  memberKeys.map((key) => suppressionHashOfMember(suppressionKey, key));
 
 type Committer = (
   members: readonly MemberChange[],

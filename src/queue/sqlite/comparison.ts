@@ -18,6 +18,7 @@ interface FoundRecord {
   readonly value: number | null;
   readonly expiration: number | null;
   readonly kind: number;
+  readonly of_run: number;
 }
 
 export class Comparison {
@@ -58,7 +59,7 @@ export class Comparison {
       const last = lastKey.get(after, mostRows - 1, id) as Pick<FoundRecord, 'key' | 'encrypted'> | undefined;
       const range = [after, last?.key ?? afterKeys] as const;
       const found = compare.all(...range, ...ruleValues(rules), id) as unknown as FoundRecord[];
-      const unchanged = (countStaged.get(...range)?.rows as number) - found.filter(isOfTheRun).length;
+      const unchanged = (countStaged.get(...range)?.rows as number) - found.filter(isOfRun).length;
       const counts = { ...noCounts(), unchanged };
       const changes: AudienceChange[] = [];
       for (const record of found) {
@@ -77,12 +78,13 @@ export class Comparison {
     removes: boolean,
     counting: boolean,
   ): { readonly kind: keyof ComparedPage['counts']; readonly memberKey: string | null } {
-    const kind = kindsByCode[record.kind]!;
-    if (kind === 'rejectedBefore') return { kind, memberKey: null };
-    if (kind === 'remove' && !removes) return { kind: 'unchanged', memberKey: null };
+    const is = kindsByCode[record.kind]!;
+    if (is === 'rejectedBefore') return { kind: is, memberKey: null };
+    if (is === 'remove' && !removes) return { kind: 'unchanged', memberKey: null };
+    const kind = is === 'erase' ? 'remove' : is;
     const mayBeSuppressed = kind !== 'remove' && this.suppressions.any;
     if (counting && !mayBeSuppressed) return { kind, memberKey: null };
-    const memberKey = kind === 'remove' ? this.cipher.memberKeyIn(record) : this.#keyIn(record);
+    const memberKey = isOfRun(record) ? this.#keyIn(record) : this.cipher.memberKeyIn(record);
     return { kind: mayBeSuppressed && this.suppressions.has(memberKey) ? 'suppressed' : kind, memberKey };
   }
 
@@ -120,8 +122,8 @@ export class Comparison {
   }
 }
 
-function isOfTheRun({ kind }: FoundRecord): boolean {
-  return kindsByCode[kind] !== 'remove';
+function isOfRun(record: FoundRecord): boolean {
+  return record.of_run === 1;
 }
 
 function isChange(kind: keyof ComparedPage['counts']): kind is ChangeKind {

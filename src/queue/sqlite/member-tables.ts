@@ -186,14 +186,24 @@ export class MemberTables {
     for (const { segment, text } of states) this.#statements.setState.run(this.cipher.noteOf(text), segment);
   }
 
+  markErased(memberKeys: readonly string[]): void {
+    for (const memberKey of memberKeys)
+      for (const name of this.cipher.memberNamesOf(memberKey))
+        for (const id of this.#ids.values()) this.#statements.markErased.run(id, name);
+  }
+
   #put(id: number, change: MemberChange, ends: Ends): void {
+    let isErased = false;
     for (const name of this.cipher.memberNamesOf(change.memberKey)) {
       const before = this.#statements.remove.get(id, name) as EndRecord | undefined;
-      if (before !== undefined) ends.add(id, endOf(before), -1);
+      if (before === undefined) continue;
+      ends.add(id, endOf(before), -1);
+      isErased ||= before.state === memberCodes.erased;
     }
     if (change.state === 'gone') return;
     const { value, expiration, sinceMinutes: since } = change;
-    const state = memberCodes[change.state];
+    // What is acknowledged of an erased user was on its way before.
+    const state = memberCodes[isErased ? 'erased' : change.state];
     const { key, encrypted } = this.cipher.memberNameOf(change.memberKey);
     this.#statements.insert.run(id, key, state, since, value, expiration, encrypted);
     ends.add(id, endOf({ state, since, expiration }), 1);
@@ -248,6 +258,9 @@ function prepareAll(db: DatabaseSync) {
     ),
     plainRows: db.prepare(`${rows} AND key < ? LIMIT ?`),
     encryptedRows: db.prepare(`${rows} AND key >= ? LIMIT ?`),
+    markErased: db.prepare(
+      `UPDATE member SET state = ${memberCodes.erased} WHERE segment = ? AND key = ? AND state <> ${memberCodes.rejected}`,
+    ),
     removeThrough: db.prepare('DELETE FROM member WHERE segment = ? AND key <= ?'),
     removeEnds: db.prepare('DELETE FROM member_end WHERE segment = ?'),
     removeSegment: db.prepare('DELETE FROM synced WHERE id = ?'),

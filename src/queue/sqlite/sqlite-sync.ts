@@ -111,8 +111,8 @@ export class SqliteSync implements SyncStore {
     return this.#call('segmentsOf', [memberKeys]);
   }
 
-  async suppress(hashes: readonly string[]): Promise<void> {
-    await this.#call('suppress', [hashes, Date.now()]);
+  async suppress(hashes: readonly string[], memberKeys: readonly string[]): Promise<void> {
+    await this.#call('suppress', [hashes, memberKeys, Date.now()]);
   }
 
   suppressions(): Promise<readonly { hash: string; sinceWallMs: number }[]> {

@@ -5,7 +5,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import { suppressionHashOfMember } from '../suppression';
 
 export class Suppressions {
-  readonly #hashes = new Set<string>();
+  /** Null until it is read again. */
+  #hashes: ReadonlySet<string> | null = null;
   readonly #statements: ReturnType<typeof prepareAll>;
   #key: string | null = null;
 
@@ -13,19 +14,21 @@ export class Suppressions {
   constructor(
     db: DatabaseSync,
     private readonly readKey: () => string | null,
-    private readonly transaction: (work: () => void) => void,
   ) {
     this.#statements = prepareAll(db);
-    for (const { hash } of this.all()) this.#hashes.add(hash);
   }
 
   get any(): boolean {
-    return this.#hashes.size > 0;
+    return this.#known().size > 0;
   }
 
   has(memberKey: string): boolean {
     this.#key ??= this.readKey();
-    return this.#key !== null && this.#hashes.has(suppressionHashOfMember(this.#key, memberKey));
+    return this.#key !== null && this.#known().has(suppressionHashOfMember(this.#key, memberKey));
+  }
+
+  #known(): ReadonlySet<string> {
+    return (this.#hashes ??= new Set(this.all().map(({ hash }) => hash)));
   }
 
   all(): { hash: string; sinceWallMs: number }[] {
@@ -35,18 +38,16 @@ export class Suppressions {
     }));
   }
 
+  // ── In the transaction of the caller ────────────────────────────────────────────────────────────────────────────
+
   add(hashes: readonly string[], wallMs: number): void {
-    this.transaction(() => {
-      for (const hash of hashes) this.#statements.add.run(hash, wallMs);
-    });
-    for (const hash of hashes) this.#hashes.add(hash);
+    for (const hash of hashes) this.#statements.add.run(hash, wallMs);
+    this.#hashes = null;
   }
 
   lift(hashes: readonly string[]): void {
-    this.transaction(() => {
-      for (const hash of hashes) this.#statements.lift.run(hash);
-    });
-    for (const hash of hashes) this.#hashes.delete(hash);
+    for (const hash of hashes) this.#statements.lift.run(hash);
+    this.#hashes = null;
   }
 }
 

@@ -35,7 +35,7 @@ export interface SyncMethods {
   ): ComparedPage;
   due(segment: string, rules: DueRules, afterKey: string | null, mostRows: number): ComparedPage;
   segmentsOf(memberKeys: readonly string[]): readonly { segment: string; memberKey: string }[];
-  suppress(hashes: readonly string[], wallMs: number): null;
+  suppress(hashes: readonly string[], memberKeys: readonly string[], wallMs: number): null;
   suppressions(): readonly { hash: string; sinceWallMs: number }[];
   liftSuppressions(hashes: readonly string[]): null;
 }
@@ -57,10 +57,10 @@ export class SyncTables implements SyncMethods {
     private readonly path: string,
     private readonly cipher: RowCipher,
     suppressionKey: () => string | null,
-    transaction: (work: () => void) => void,
+    private readonly transaction: (work: () => void) => void,
   ) {
     this.members = new MemberTables(db, cipher, transaction);
-    this.#suppressions = new Suppressions(db, suppressionKey, transaction);
+    this.#suppressions = new Suppressions(db, suppressionKey);
     this.#comparison = new Comparison(db, cipher, this.members, this.#suppressions);
   }
 
@@ -132,8 +132,11 @@ export class SyncTables implements SyncMethods {
     return this.members.segmentsOf(memberKeys);
   }
 
-  suppress(hashes: readonly string[], wallMs: number): null {
-    this.#suppressions.add(hashes, wallMs);
+  suppress(hashes: readonly string[], memberKeys: readonly string[], wallMs: number): null {
+    this.transaction(() => {
+      this.#suppressions.add(hashes, wallMs);
+      this.members.markErased(memberKeys);
+    });
     return null;
   }
 
@@ -142,7 +145,7 @@ export class SyncTables implements SyncMethods {
   }
 
   liftSuppressions(hashes: readonly string[]): null {
-    this.#suppressions.lift(hashes);
+    this.transaction(() => this.#suppressions.lift(hashes));
     return null;
   }
 
