@@ -104,11 +104,12 @@ describe('kill -9 in the middle of a run', () => {
       const pages: ComparedPage[] = [];
       for (let after: string | null = null; pages.at(-1)?.through !== null; after = pages.at(-1)!.through)
         pages.push(await sync!.compare('i1', rules, after, 100, false));
-      const changes = pages.flatMap((page) => page.changes);
+      // Not those of users whose rows were not staged yet.
+      const changes = pages.flatMap((page) => page.changes).filter(({ kind }) => kind !== 'remove');
       const unchanged = pages.reduce((sum, { counts }) => sum + counts.unchanged, 0);
       // Each run has its number as value; only that of the state is done in part.
       const itsRun = changes[0]?.value ?? run;
-      assert.equal(unchanged, itsRun === run ? done : 0);
+      assert.equal(unchanged, there > 0 && itsRun === run ? done : 0);
       assert.equal(unchanged + changes.length, there);
       return staged;
     } finally {
