@@ -1,11 +1,13 @@
 // Sync store: each store behaves like a plain model, for any members, runs, commits and re-openings.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import fc from 'fast-check';
 
 import { memberKeyOf } from '../../src/entry/member-key';
 import type { EncryptionOptions } from '../../src/queue/sqlite/encryption';
+import { openLog } from '../../src/queue/sqlite/sqlite-log';
 import type { QueueError, QueueStore } from '../../src/queue/store';
 import { newSuppressionKey, suppressionHashOfMember, suppressionKeyNote } from '../../src/queue/suppression';
 import type {
@@ -17,7 +19,7 @@ import type {
 } from '../../src/queue/sync-store';
 import { compileStore, type Compiled } from './compiled';
 import { PlainSyncStore } from './plain-sync-store';
-import { temporaryFolder } from './rows';
+import { errorOf, newRow, temporaryFolder } from './rows';
 
 const suppressionKey = newSuppressionKey();
 const now = 29_000_000;
@@ -268,5 +270,104 @@ describe('the sync store of a queue file', () => {
       }),
       { numRuns: 12, endOnFailure: false },
     );
+  });
+
+  describe('its files', () => {
+    const rows = [1, 2, 3].map((id) => ({
+      memberKey: memberKeyOf(null, `77000${id}`),
+      value: null,
+      expiration: 5,
+    }));
+    const all: ComparisonRules = { nowMinutes: now, refreshPercent: 25, removes: true, resends: false };
+    const asMember = ({ memberKey }: StagedRow): MemberChange => ({
+      segment: 'i1',
+      memberKey,
+      value: null,
+      expiration: 5,
+      state: 'member',
+      sinceMinutes: now,
+    });
+
+    async function withRun(cipher?: EncryptionOptions): Promise<{ path: string; store: QueueStore }> {
+      const path = newPath();
+      const store = await opened(path, cipher);
+      await store.sync!.keep('i1');
+      await store.sync!.beginStaging('i1');
+      await store.sync!.stage('i1', rows);
+      return { path, store };
+    }
+    const filesOf = (path: string): string[] =>
+      readdirSync(join(path, '..')).map((name) => join(path, '..', name));
+
+    it('are accessible only to their owner, and gone when the run is dropped', async () => {
+      const { path, store } = await withRun();
+      const modes = (): Set<number> => new Set(filesOf(path).map((file) => statSync(file).mode & 0o777));
+      assert.deepEqual([...modes()], [0o600]);
+      assert.equal(await store.sync!.endStaging('i1'), 3);
+      assert.deepEqual([...modes()], [0o600]);
+      await store.sync!.dropStaging('i1');
+      await store.close();
+      assert.deepEqual(filesOf(path), [path]);
+    });
+
+    it('hold no id when they are encrypted', async () => {
+      const { path, store } = await withRun({ isOn: true, secrets: ['a secret'] });
+      const content = (): string =>
+        filesOf(path)
+          .map((file) => readFileSync(file, 'latin1'))
+          .join('');
+      assert.doesNotMatch(content(), /77000/);
+      await store.sync!.endStaging('i1');
+      const state = JSON.stringify({ after: rows[0]!.memberKey });
+      await store.commit({ members: rows.map(asMember), syncStates: [{ segment: 'i1', text: state }] });
+      assert.equal((await store.sync!.segments())[0]?.state, state);
+      assert.equal((await store.sync!.compare('i1', all, null, 9, false)).counts.unchanged, 3);
+      assert.doesNotMatch(content(), /77000/);
+      await store.close();
+    });
+
+    it('of damaged rows fail with a sentence, and the queue goes on', async () => {
+      const { path, store } = await withRun();
+      await store.sync!.endStaging('i1');
+      const file = filesOf(path).find((name) => name.endsWith('.sorted'))!;
+      writeFileSync(file, readFileSync(file).fill(0xa5, 100));
+      const error = await errorOf(() => store.sync!.compare('i1', all, null, 9, true));
+      assert.equal(error?.code, 'failed');
+      assert.match(
+        error.message,
+        /rows of a run in .*sorted cannot be used \(.+\)\. Nobody was added or removed/,
+      );
+      await store.commit({ append: [newRow(1)], members: [asMember(rows[0]!)] });
+      await store.sync!.beginStaging('i1');
+      assert.equal(await store.sync!.endStaging('i1'), 0);
+      await store.close();
+    });
+
+    it('lose the rows of a run, and nothing else, when the key is another one', async () => {
+      const path = newPath();
+      for (const isOn of [true, false, true]) {
+        const store = await opened(path, { isOn, secrets: ['a secret'] });
+        await store.sync!.keep('i1');
+        assert.equal(await store.sync!.staged('i1'), 'none');
+        await store.sync!.beginStaging('i1');
+        await store.sync!.stage('i1', rows);
+        await store.commit({ members: rows.slice(0, 2).map(asMember) });
+        assert.equal((await store.sync!.due('i1', all, null, 9)).counts.unchanged, 2);
+        await store.close();
+      }
+    });
+
+    it('lose the members of a segment that was forgotten when the process ended', async () => {
+      const { path, store } = await withRun();
+      await store.commit({ members: rows.map(asMember) });
+      await store.close();
+      const log = openLog(path);
+      log.takeOver();
+      log.sync({ of: 'forget', args: ['i1'] });
+      while (log.tidy(true));
+      log.close();
+      assert.deepEqual(filesOf(path), [path]);
+      assert.doesNotMatch(readFileSync(path, 'latin1'), /77000/);
+    });
   });
 });
