@@ -139,32 +139,37 @@ async function resultOf(sync: SyncStore, commit: Committer, what: Step, merges: 
   try {
     switch (what.kind) {
       case 'commit':
-        return await commit(
+        await commit(
           what.members,
           what.states.map((text) => ({ segment: kept[0]!, text })),
         );
+        return null;
       case 'keep':
       case 'forget':
       case 'beginStaging':
       case 'endStaging':
       case 'dropStaging':
-        return await sync[what.kind](what.segment);
+        return (await sync[what.kind](what.segment)) ?? null;
       case 'stage':
-        return await sync.stage(what.segment, what.rows);
+        await sync.stage(what.segment, what.rows);
+        return null;
       case 'compare':
       case 'count':
       case 'due':
         return await walked(sync, what, merges);
       case 'setState':
-        return await sync.setState(what);
+        await sync.setState(what);
+        return null;
       case 'segmentsOf':
         return await sync.segmentsOf(what.keys);
       case 'suppress':
-        return await sync.suppress(hashesOf(what.keys), what.keys);
+        await sync.suppress(hashesOf(what.keys), what.keys);
+        return null;
       case 'liftSuppressions':
-        return await sync.liftSuppressions(hashesOf(what.keys));
+        await sync.liftSuppressions(hashesOf(what.keys));
+        return null;
       case 'reopen':
-        return;
+        return null;
     }
   } catch (error) {
     return { code: (error as QueueError).code };
@@ -206,7 +211,7 @@ async function compare(
       }
       const expected = await resultOf(
         model,
-        (members, states) => Promise.resolve(model.commit(members, states)),
+        (members, states) => model.commit(members, states),
         what,
         switches,
       );
