@@ -28,6 +28,12 @@ export function endOf(row: {
   return row.expiration === null || row.expiration === 0 ? 0 : row.since + row.expiration;
 }
 
+/** The same in SQL, for the row of this name. */
+export function endOfSql(row: string): string {
+  return `CASE WHEN ${row}.state = ${memberCodes.rejected} THEN ${rejectedEnd}
+    WHEN coalesce(${row}.expiration, 0) = 0 THEN 0 ELSE ${row}.since + ${row}.expiration END`;
+}
+
 /** Codes of what a comparison finds; `unchanged` is counted, not read. */
 export const found = {
   add: 0,

@@ -17,9 +17,11 @@ import type {
   StagedRow,
   SyncStore,
 } from '../../src/queue/sync-store';
+import { cleanUps } from '../support/clean-up';
 import { compileStore, type Compiled } from './compiled';
 import { PlainSyncStore } from './plain-sync-store';
-import { errorOf, newRow, temporaryFolder } from './rows';
+import { batchOf, codeOf, errorOf, newRow, sharedRow, temporaryFolder } from './rows';
+import { one, processNamed, TestDatabase, two, type PostgresQueue } from './shared-stores';
 
 const suppressionKey = newSuppressionKey();
 const now = 29_000_000;
@@ -161,7 +163,7 @@ async function resultOf(sync: SyncStore, commit: Committer, what: Step, merges: 
         await sync.setState(what);
         return null;
       case 'segmentsOf':
-        return await sync.segmentsOf(what.keys);
+        return (await sync.segmentsOf([...new Set(what.keys)])).map((one) => JSON.stringify(one)).sort();
       case 'suppress':
         await sync.suppress(hashesOf(what.keys), what.keys);
         return null;
@@ -187,7 +189,7 @@ type Committer = (
 async function stateOf(sync: SyncStore): Promise<unknown> {
   return {
     segments: await sync.segments(),
-    staged: await Promise.all(kept.map((one) => sync.staged(one))),
+    staged: await Promise.all(kept.map((its) => sync.staged(its))),
     suppressions: (await sync.suppressions()).map(({ hash }) => hash).sort(),
   };
 }
@@ -202,12 +204,12 @@ async function compare(
   let store = await open();
   try {
     await store.setMeta(suppressionKeyNote, suppressionKey);
-    for (const one of kept) for (const sync of [model, store.sync!]) await sync.keep(one);
+    for (const its of kept) for (const sync of [model, store.sync!]) await sync.keep(its);
     for (const what of steps) {
       if (what.kind === 'reopen') {
         await store.close();
         store = await open();
-        if (switches) for (const one of kept) await model.dropStaging(one);
+        if (switches) for (const its of kept) await model.dropStaging(its);
       }
       const expected = await resultOf(
         model,
@@ -230,6 +232,87 @@ async function compare(
   }
 }
 
+const model = (): PlainSyncStore =>
+  new PlainSyncStore(
+    () => Math.floor(Date.now() / 60_000),
+    () => suppressionKey,
+    (key) => Buffer.from(key, 'utf8').toString('latin1'),
+  );
+
+describe('the sync store of a database', () => {
+  const ends = cleanUps();
+  let database: TestDatabase;
+  before(async function () {
+    database = await TestDatabase.find(this, ends);
+  });
+
+  async function compareIn(queue: PostgresQueue, steps: readonly Step[]): Promise<void> {
+    const holder = processNamed('holder');
+    try {
+      const log = await queue.log();
+      const { fencingToken } = await log.claim(holder, true, null, 60_000);
+      const open = async (): Promise<QueueStore> => {
+        const store = log.store(holder, fencingToken);
+        await store.open();
+        return store;
+      };
+      await compare(steps, model(), open);
+    } finally {
+      await queue.end();
+    }
+  }
+
+  it('returns the same results as its model', function () {
+    this.timeout(120_000);
+    return fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) => compareIn(database.queue(), steps)),
+      { numRuns: 6, endOnFailure: false },
+    );
+  });
+
+  it('changes nothing for an instance whose lease is over', async () => {
+    const queue = database.queue();
+    const [log, other] = [await queue.log(), await queue.log()];
+    const { fencingToken } = await log.claim(one, true, null, 60_000);
+    const store = log.store(one, fencingToken);
+    await store.open();
+    const sync = store.sync!;
+    const row = { memberKey: ':1', value: null, expiration: null };
+    const chunk = (batchSequence: number, text: string): Promise<unknown> => {
+      const states = [{ segment: 'i1', text }];
+      return log.append(batchOf('one', batchSequence, [sharedRow(1)], { sync: { fencingToken, states } }));
+    };
+    await sync.keep('i1');
+    await sync.beginStaging('i1');
+    await sync.stage('i1', [row]);
+    await chunk(1, 'first');
+    assert.equal((await sync.segments())[0]?.state, 'first');
+    await queue.pass(60_000);
+    const { fencingToken: next, lastSeq } = await other.claim(two, true, null, 60_000);
+    const member: MemberChange = { ...row, segment: 'i1', state: 'member', sinceMinutes: 1 };
+    const calls = [
+      () => chunk(2, 'second'),
+      () => store.commit({ members: [member] }),
+      () => sync.keep('i2'),
+      () => sync.setState({ segment: 'i1', text: 'second' }),
+      () => sync.stage('i1', [{ ...row, memberKey: ':2' }]),
+      () => sync.endStaging('i1'),
+      () => sync.beginStaging('i1'),
+      () => sync.dropStaging('i1'),
+      () => sync.suppress(['a hash'], []),
+      () => sync.forget('i1'),
+    ];
+    for (const call of calls) assert.equal(await codeOf(call), 'fenced', call.toString());
+    const newStore = other.store(two, next);
+    assert.equal((await newStore.open()).lastSeq, lastSeq);
+    assert.deepEqual(await newStore.sync!.segments(), [
+      { segment: 'i1', state: 'first', members: 0, rejected: 0 },
+    ]);
+    assert.equal(await newStore.sync!.endStaging('i1'), 1);
+    await queue.end();
+  });
+});
+
 describe('the sync store of a queue file', () => {
   let compiled: Compiled;
   const folder = temporaryFolder();
@@ -246,12 +329,6 @@ describe('the sync store of a queue file', () => {
     return store;
   };
   const newPath = (): string => join(folder.path, `${files++}`, 'queue.sqlite');
-  const model = (): PlainSyncStore =>
-    new PlainSyncStore(
-      () => Math.floor(Date.now() / 60_000),
-      () => suppressionKey,
-      (key) => Buffer.from(key, 'utf8').toString('latin1'),
-    );
 
   it('returns the same results as its model', function () {
     this.timeout(120_000);
