@@ -310,6 +310,19 @@ export function memberParts(
   ];
 }
 
+/** Parts of a statement that deletes members by their keys, parameter 1. */
+export function eraseMembersParts(schema: string, condition: string): string {
+  return `removed AS (
+      DELETE FROM ${schema}.member AS m
+      WHERE segment IN (SELECT id FROM ${schema}.synced) AND key = ANY($1::text[]) AND ${condition}
+      RETURNING segment, ${endOfSql('m')} AS ends
+    ), counted AS (
+      UPDATE ${schema}.member_end AS e SET members = members - gone.n
+      FROM (SELECT segment, ends, count(*) AS n FROM removed GROUP BY segment, ends) AS gone
+      WHERE e.segment = gone.segment AND e.ends = gone.ends
+    )`;
+}
+
 /** A part that sets the states of syncs; a later state of a segment replaces an earlier one. */
 export function statesPart(schema: string, states: readonly SyncState[], at: At, isHeld: string): string {
   const last = new Map(states.map(({ segment, text }) => [segment, text]));

@@ -13,7 +13,7 @@ import type { EncryptionOptions } from './sqlite/encryption';
 import { queueError } from './sqlite/sqlite-errors';
 import { openLog, type SqliteLog } from './sqlite/sqlite-log';
 import { SqliteStore } from './sqlite/sqlite-store';
-import { newSuppressionKey, suppressionHashOf, suppressionKeyNote } from './suppression';
+import { memberKeysOf, newSuppressionKey, suppressionHashOf, suppressionKeyNote } from './suppression';
 
 export interface OrphanedQueue {
   readonly waiting: number;
@@ -156,12 +156,6 @@ function eraseMember(log: SqliteLog, userKeys: readonly string[]): void {
   log.setMeta(suppressionKeyNote, key);
   const hashes = userKeys.map((userKey) => suppressionHashOf(key, userKey));
   log.sync({ of: 'suppress', args: [hashes, [], Date.now()] });
-}
-
-/** A user key may ignore the case of the id, a member key does not. */
-function memberKeysOf(userKey: string): string[] {
-  const idAt = userKey.lastIndexOf(':') + 1;
-  return [...new Set([userKey, userKey.slice(0, idAt) + userKey.slice(idAt).toUpperCase()])];
 }
 
 function withLog<T>(path: string, call: (log: SqliteLog) => T): T {
