@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 
 import { bucketOf } from '../queue/log-sql';
 import type { Line } from './postgres-line';
+import { tablesOf } from './postgres-sync-sql';
 
 /** Part of the names in the database: never change it. */
 export const schemaPrefix = 'instant_audience_';
@@ -121,6 +122,7 @@ export const steps: readonly Step[] = [
       text text NOT NULL
     )`,
     `CREATE INDEX outcome_instance ON ${schema}.outcome (instance, id)`,
+    ...tablesOf(schema),
   ],
 ];
 

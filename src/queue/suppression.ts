@@ -21,3 +21,12 @@ export function suppressionHashOfMember(key: string, memberKey: string): string 
   const { domain, id } = userOfMember(memberKey);
   return suppressionHashOf(key, userKeyOf(domain, id).userKey);
 }
+
+/**
+ * The member keys of an erased user of whom only the user key is known: it may ignore the case of the id, a member key
+ * does not.
+ */
+export function memberKeysOf(userKey: string): string[] {
+  const idAt = userKey.lastIndexOf(':') + 1;
+  return [...new Set([userKey, userKey.slice(0, idAt) + userKey.slice(idAt).toUpperCase()])];
+}

@@ -1,7 +1,7 @@
 // What the tables of the synced segments mean in every store, and the statements that the stores share (sync.md,
 // "Tables").
 
-import type { ChangeKind, ComparedPage, ComparisonRules, MemberChange } from './sync-store';
+import type { MemberChange } from './sync-store';
 
 /** Codes of the states of a member. Part of the stores: never change them. `erased`: a member until the removal is accepted. */
 export const memberCodes = { member: 0, live: 1, rejected: 2, erased: 3 } as const satisfies Record<
@@ -28,8 +28,14 @@ export function endOf(row: {
   return row.expiration === null || row.expiration === 0 ? 0 : row.since + row.expiration;
 }
 
+/** The same in SQL, for the row of this name. */
+export function endOfSql(row: string): string {
+  return `CASE WHEN ${row}.state = ${memberCodes.rejected} THEN ${rejectedEnd}
+    WHEN coalesce(${row}.expiration, 0) = 0 THEN 0 ELSE ${row}.since + ${row}.expiration END`;
+}
+
 /** Codes of what a comparison finds; `unchanged` is counted, not read. */
-const found = {
+export const found = {
   add: 0,
   remove: 1,
   change: 2,
@@ -38,22 +44,10 @@ const found = {
   erase: 5,
   unchanged: 6,
 } as const;
-export const kindsByCode = Object.keys(found) as (ChangeKind | 'rejectedBefore' | 'erase')[];
-
-export function noCounts(): Record<keyof ComparedPage['counts'], number> {
-  return { add: 0, remove: 0, change: 0, refresh: 0, unchanged: 0, rejectedBefore: 0, suppressed: 0 };
-}
-
-/** The parameters of the rules, in the order of `syncSql`. */
-export function ruleValues(
-  rules: Pick<ComparisonRules, 'nowMinutes' | 'refreshPercent'> & Partial<ComparisonRules>,
-): [nowMinutes: number, refreshPercent: number, resends: number] {
-  return [rules.nowMinutes, rules.refreshPercent, rules.resends === true ? 1 : 0];
-}
 
 /** Differences between the two databases. */
 export interface SyncDialect {
-  /** The members of one segment, and the prepared rows of its run, each with a key. */
+  /** The members of the segment in parameter 5, and the prepared rows of its run. */
   readonly members: string;
   readonly staged: string;
   /** Columns beside `key`, `value` and `expiration` that tell the member key. */
@@ -63,19 +57,18 @@ export interface SyncDialect {
 }
 
 /**
- * Statements over the keys after parameter 1 up to parameter 2. Parameters 3 to 5 are those of `ruleValues`; what
- * `members` and `staged` need comes after them.
+ * Statements over the keys after parameter 1 up to parameter 2. Parameter 3 are the epoch minutes, 4 the per cent at which
+ * memberships are renewed, 6 is 1 if every row is offered; what `staged` needs comes after them.
  */
 export function syncSql({ members, staged, names, at }: SyncDialect) {
   const range = (of: string): string => `${of}.key > ${at(1)} AND ${of}.key <= ${at(2)}`;
-  const [now, percent, resends] = [at(3), at(4), at(5)];
+  const [now, percent, resends] = [at(3), at(4), at(6)];
   const columns = (of: string): string =>
     ['key', 'value', 'expiration', ...names].map((name) => `${of}.${name}`).join(', ');
   const hasRunOut = `m.expiration > 0 AND m.since + m.expiration <= ${now}`;
   const lasts = `CASE WHEN coalesce(m.expiration, 0) = 0 THEN ${endlessMinutes} ELSE m.expiration END`;
   const isDue = `${percent} > 0 AND (m.since + ${lasts} - ${now}) * 100 <= ${lasts} * ${percent}`;
   return {
-    countStaged: `SELECT count(*) AS rows FROM ${staged} AS s WHERE ${range('s')}`,
     /**
      * What differs, in order of the keys; `of_run`: the run has the user, and the terms are those of the run, otherwise those
      * of the member.
@@ -101,7 +94,6 @@ export function syncSql({ members, staged, names, at }: SyncDialect) {
       WHERE ${range('m')} AND m.state <> ${memberCodes.rejected} AND NOT coalesce(${hasRunOut}, false)
         AND NOT EXISTS (SELECT 1 FROM ${staged} AS s WHERE s.key = m.key)
       ORDER BY key`,
-    countMembers: `SELECT count(*) AS rows FROM ${members} AS m WHERE ${range('m')}`,
     /** Members to be renewed, and those that have run out. */
     due: `
       SELECT ${columns('m')}, m.state, m.since, coalesce(${hasRunOut}, false) AS is_over FROM ${members} AS m

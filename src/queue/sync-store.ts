@@ -117,7 +117,7 @@ export interface SyncStore {
     afterKey: string | null,
     mostRows: number,
   ): Promise<ComparedPage>;
-  /** The synced segments that have one of these users. */
+  /** The synced segments that have one of these users, rejected ones included; in any order. */
   segmentsOf(memberKeys: readonly string[]): Promise<readonly { segment: string; memberKey: string }[]>;
   /**
    * Users who were erased: keyed hashes, never ids. Where one is still a member, every comparison removes the user, until that

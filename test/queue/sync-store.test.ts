@@ -1,11 +1,13 @@
 // Sync store: each store behaves like a plain model, for any members, runs, commits and re-openings.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import fc from 'fast-check';
 
 import { memberKeyOf } from '../../src/entry/member-key';
 import type { EncryptionOptions } from '../../src/queue/sqlite/encryption';
+import { openLog } from '../../src/queue/sqlite/sqlite-log';
 import type { QueueError, QueueStore } from '../../src/queue/store';
 import { newSuppressionKey, suppressionHashOfMember, suppressionKeyNote } from '../../src/queue/suppression';
 import type {
@@ -15,9 +17,11 @@ import type {
   StagedRow,
   SyncStore,
 } from '../../src/queue/sync-store';
+import { cleanUps } from '../support/clean-up';
 import { compileStore, type Compiled } from './compiled';
 import { PlainSyncStore } from './plain-sync-store';
-import { temporaryFolder } from './rows';
+import { batchOf, codeOf, errorOf, newRow, sharedRow, temporaryFolder } from './rows';
+import { one, processNamed, TestDatabase, two, type PostgresQueue } from './shared-stores';
 
 const suppressionKey = newSuppressionKey();
 const now = 29_000_000;
@@ -137,32 +141,37 @@ async function resultOf(sync: SyncStore, commit: Committer, what: Step, merges: 
   try {
     switch (what.kind) {
       case 'commit':
-        return await commit(
+        await commit(
           what.members,
           what.states.map((text) => ({ segment: kept[0]!, text })),
         );
+        return null;
       case 'keep':
       case 'forget':
       case 'beginStaging':
       case 'endStaging':
       case 'dropStaging':
-        return await sync[what.kind](what.segment);
+        return (await sync[what.kind](what.segment)) ?? null;
       case 'stage':
-        return await sync.stage(what.segment, what.rows);
+        await sync.stage(what.segment, what.rows);
+        return null;
       case 'compare':
       case 'count':
       case 'due':
         return await walked(sync, what, merges);
       case 'setState':
-        return await sync.setState(what);
+        await sync.setState(what);
+        return null;
       case 'segmentsOf':
-        return await sync.segmentsOf(what.keys);
+        return (await sync.segmentsOf([...new Set(what.keys)])).map((one) => JSON.stringify(one)).sort();
       case 'suppress':
-        return await sync.suppress(hashesOf(what.keys), what.keys);
+        await sync.suppress(hashesOf(what.keys), what.keys);
+        return null;
       case 'liftSuppressions':
-        return await sync.liftSuppressions(hashesOf(what.keys));
+        await sync.liftSuppressions(hashesOf(what.keys));
+        return null;
       case 'reopen':
-        return;
+        return null;
     }
   } catch (error) {
     return { code: (error as QueueError).code };
@@ -180,7 +189,7 @@ type Committer = (
 async function stateOf(sync: SyncStore): Promise<unknown> {
   return {
     segments: await sync.segments(),
-    staged: await Promise.all(kept.map((one) => sync.staged(one))),
+    staged: await Promise.all(kept.map((its) => sync.staged(its))),
     suppressions: (await sync.suppressions()).map(({ hash }) => hash).sort(),
   };
 }
@@ -195,16 +204,16 @@ async function compare(
   let store = await open();
   try {
     await store.setMeta(suppressionKeyNote, suppressionKey);
-    for (const one of kept) for (const sync of [model, store.sync!]) await sync.keep(one);
+    for (const its of kept) for (const sync of [model, store.sync!]) await sync.keep(its);
     for (const what of steps) {
       if (what.kind === 'reopen') {
         await store.close();
         store = await open();
-        if (switches) for (const one of kept) await model.dropStaging(one);
+        if (switches) for (const its of kept) await model.dropStaging(its);
       }
       const expected = await resultOf(
         model,
-        (members, states) => Promise.resolve(model.commit(members, states)),
+        (members, states) => model.commit(members, states),
         what,
         switches,
       );
@@ -223,6 +232,87 @@ async function compare(
   }
 }
 
+const model = (): PlainSyncStore =>
+  new PlainSyncStore(
+    () => Math.floor(Date.now() / 60_000),
+    () => suppressionKey,
+    (key) => Buffer.from(key, 'utf8').toString('latin1'),
+  );
+
+describe('the sync store of a database', () => {
+  const ends = cleanUps();
+  let database: TestDatabase;
+  before(async function () {
+    database = await TestDatabase.find(this, ends);
+  });
+
+  async function compareIn(queue: PostgresQueue, steps: readonly Step[]): Promise<void> {
+    const holder = processNamed('holder');
+    try {
+      const log = await queue.log();
+      const { fencingToken } = await log.claim(holder, true, null, 60_000);
+      const open = async (): Promise<QueueStore> => {
+        const store = log.store(holder, fencingToken);
+        await store.open();
+        return store;
+      };
+      await compare(steps, model(), open);
+    } finally {
+      await queue.end();
+    }
+  }
+
+  it('returns the same results as its model', function () {
+    this.timeout(120_000);
+    return fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) => compareIn(database.queue(), steps)),
+      { numRuns: 6, endOnFailure: false },
+    );
+  });
+
+  it('changes nothing for an instance whose lease is over', async () => {
+    const queue = database.queue();
+    const [log, other] = [await queue.log(), await queue.log()];
+    const { fencingToken } = await log.claim(one, true, null, 60_000);
+    const store = log.store(one, fencingToken);
+    await store.open();
+    const sync = store.sync!;
+    const row = { memberKey: ':1', value: null, expiration: null };
+    const chunk = (batchSequence: number, text: string): Promise<unknown> => {
+      const states = [{ segment: 'i1', text }];
+      return log.append(batchOf('one', batchSequence, [sharedRow(1)], { sync: { fencingToken, states } }));
+    };
+    await sync.keep('i1');
+    await sync.beginStaging('i1');
+    await sync.stage('i1', [row]);
+    await chunk(1, 'first');
+    assert.equal((await sync.segments())[0]?.state, 'first');
+    await queue.pass(60_000);
+    const { fencingToken: next, lastSeq } = await other.claim(two, true, null, 60_000);
+    const member: MemberChange = { ...row, segment: 'i1', state: 'member', sinceMinutes: 1 };
+    const calls = [
+      () => chunk(2, 'second'),
+      () => store.commit({ members: [member] }),
+      () => sync.keep('i2'),
+      () => sync.setState({ segment: 'i1', text: 'second' }),
+      () => sync.stage('i1', [{ ...row, memberKey: ':2' }]),
+      () => sync.endStaging('i1'),
+      () => sync.beginStaging('i1'),
+      () => sync.dropStaging('i1'),
+      () => sync.suppress(['a hash'], []),
+      () => sync.forget('i1'),
+    ];
+    for (const call of calls) assert.equal(await codeOf(call), 'fenced', call.toString());
+    const newStore = other.store(two, next);
+    assert.equal((await newStore.open()).lastSeq, lastSeq);
+    assert.deepEqual(await newStore.sync!.segments(), [
+      { segment: 'i1', state: 'first', members: 0, rejected: 0 },
+    ]);
+    assert.equal(await newStore.sync!.endStaging('i1'), 1);
+    await queue.end();
+  });
+});
+
 describe('the sync store of a queue file', () => {
   let compiled: Compiled;
   const folder = temporaryFolder();
@@ -239,12 +329,6 @@ describe('the sync store of a queue file', () => {
     return store;
   };
   const newPath = (): string => join(folder.path, `${files++}`, 'queue.sqlite');
-  const model = (): PlainSyncStore =>
-    new PlainSyncStore(
-      () => Math.floor(Date.now() / 60_000),
-      () => suppressionKey,
-      (key) => Buffer.from(key, 'utf8').toString('latin1'),
-    );
 
   it('returns the same results as its model', function () {
     this.timeout(120_000);
@@ -268,5 +352,104 @@ describe('the sync store of a queue file', () => {
       }),
       { numRuns: 12, endOnFailure: false },
     );
+  });
+
+  describe('its files', () => {
+    const rows = [1, 2, 3].map((id) => ({
+      memberKey: memberKeyOf(null, `77000${id}`),
+      value: null,
+      expiration: 5,
+    }));
+    const all: ComparisonRules = { nowMinutes: now, refreshPercent: 25, removes: true, resends: false };
+    const asMember = ({ memberKey }: StagedRow): MemberChange => ({
+      segment: 'i1',
+      memberKey,
+      value: null,
+      expiration: 5,
+      state: 'member',
+      sinceMinutes: now,
+    });
+
+    async function withRun(cipher?: EncryptionOptions): Promise<{ path: string; store: QueueStore }> {
+      const path = newPath();
+      const store = await opened(path, cipher);
+      await store.sync!.keep('i1');
+      await store.sync!.beginStaging('i1');
+      await store.sync!.stage('i1', rows);
+      return { path, store };
+    }
+    const filesOf = (path: string): string[] =>
+      readdirSync(join(path, '..')).map((name) => join(path, '..', name));
+
+    it('are accessible only to their owner, and gone when the run is dropped', async () => {
+      const { path, store } = await withRun();
+      const modes = (): Set<number> => new Set(filesOf(path).map((file) => statSync(file).mode & 0o777));
+      assert.deepEqual([...modes()], [0o600]);
+      assert.equal(await store.sync!.endStaging('i1'), 3);
+      assert.deepEqual([...modes()], [0o600]);
+      await store.sync!.dropStaging('i1');
+      await store.close();
+      assert.deepEqual(filesOf(path), [path]);
+    });
+
+    it('hold no id when they are encrypted', async () => {
+      const { path, store } = await withRun({ isOn: true, secrets: ['a secret'] });
+      const content = (): string =>
+        filesOf(path)
+          .map((file) => readFileSync(file, 'latin1'))
+          .join('');
+      assert.doesNotMatch(content(), /77000/);
+      await store.sync!.endStaging('i1');
+      const state = JSON.stringify({ after: rows[0]!.memberKey });
+      await store.commit({ members: rows.map(asMember), syncStates: [{ segment: 'i1', text: state }] });
+      assert.equal((await store.sync!.segments())[0]?.state, state);
+      assert.equal((await store.sync!.compare('i1', all, null, 9, false)).counts.unchanged, 3);
+      assert.doesNotMatch(content(), /77000/);
+      await store.close();
+    });
+
+    it('of damaged rows fail with a sentence, and the queue goes on', async () => {
+      const { path, store } = await withRun();
+      await store.sync!.endStaging('i1');
+      const file = filesOf(path).find((name) => name.endsWith('.sorted'))!;
+      writeFileSync(file, readFileSync(file).fill(0xa5, 100));
+      const error = await errorOf(() => store.sync!.compare('i1', all, null, 9, true));
+      assert.equal(error?.code, 'failed');
+      assert.match(
+        error.message,
+        /rows of a run in .*sorted cannot be used \(.+\)\. Nobody was added or removed/,
+      );
+      await store.commit({ append: [newRow(1)], members: [asMember(rows[0]!)] });
+      await store.sync!.beginStaging('i1');
+      assert.equal(await store.sync!.endStaging('i1'), 0);
+      await store.close();
+    });
+
+    it('lose the rows of a run, and nothing else, when the key is another one', async () => {
+      const path = newPath();
+      for (const isOn of [true, false, true]) {
+        const store = await opened(path, { isOn, secrets: ['a secret'] });
+        await store.sync!.keep('i1');
+        assert.equal(await store.sync!.staged('i1'), 'none');
+        await store.sync!.beginStaging('i1');
+        await store.sync!.stage('i1', rows);
+        await store.commit({ members: rows.slice(0, 2).map(asMember) });
+        assert.equal((await store.sync!.due('i1', all, null, 9)).counts.unchanged, 2);
+        await store.close();
+      }
+    });
+
+    it('lose the members of a segment that was forgotten when the process ended', async () => {
+      const { path, store } = await withRun();
+      await store.commit({ members: rows.map(asMember) });
+      await store.close();
+      const log = openLog(path);
+      log.takeOver();
+      log.sync({ of: 'forget', args: ['i1'] });
+      while (log.tidy(true));
+      log.close();
+      assert.deepEqual(filesOf(path), [path]);
+      assert.doesNotMatch(readFileSync(path, 'latin1'), /77000/);
+    });
   });
 });

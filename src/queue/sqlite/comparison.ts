@@ -4,21 +4,18 @@
 import { existsSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-import { kindsByCode, noCounts, ruleValues, syncSql } from '../sync-sql';
-import type { AudienceChange, ChangeKind, ComparedPage, ComparisonRules } from '../sync-store';
+import { comparedPage, type FoundRecord } from '../compared-page';
+import { syncSql } from '../sync-sql';
+import type { ComparedPage, ComparisonRules } from '../sync-store';
 import { afterKeys, membersOfSegment, type Key, type MemberTables } from './member-tables';
 import type { RowCipher } from './row-cipher';
 import { queueError, stagingError } from './sqlite-errors';
 import { removeStaging, stagedIn, type StagingFiles } from './staging-files';
 import type { Suppressions } from './suppressions';
 
-interface FoundRecord {
+interface MemberRecord extends FoundRecord {
   readonly key: Key;
   readonly encrypted: Uint8Array | null;
-  readonly value: number | null;
-  readonly expiration: number | null;
-  readonly kind: number;
-  readonly of_run: number;
 }
 
 export class Comparison {
@@ -56,40 +53,26 @@ export class Comparison {
     return this.#attached(sorted, () => {
       const { lastKey, compare, countStaged } = (this.#statements ??= prepareAll(this.db));
       const after = this.members.startAfter(afterKey);
-      const last = lastKey.get(after, mostRows - 1, id) as Pick<FoundRecord, 'key' | 'encrypted'> | undefined;
+      const last = lastKey.get(after, mostRows - 1, id) as
+        Pick<MemberRecord, 'key' | 'encrypted'> | undefined;
       const range = [after, last?.key ?? afterKeys] as const;
-      const found = compare.all(...range, ...ruleValues(rules), id) as unknown as FoundRecord[];
-      const unchanged = (countStaged.get(...range)?.rows as number) - found.filter(isOfRun).length;
-      const counts = { ...noCounts(), unchanged };
-      const changes: AudienceChange[] = [];
-      for (const record of found) {
-        const { kind, memberKey } = this.#changeOf(record, rules.removes, counting);
-        counts[kind] += 1;
-        if (memberKey === null || counting || !isChange(kind)) continue;
-        changes.push({ kind, memberKey, value: record.value, expiration: record.expiration });
-      }
-      return { through: last === undefined ? null : this.#keyIn(last), counts, changes };
+      const values = [rules.nowMinutes, rules.refreshPercent, id, rules.resends ? 1 : 0];
+      return comparedPage(
+        {
+          records: compare.all(...range, ...values) as unknown as MemberRecord[],
+          ofTheRun: countStaged.get(...range)?.rows as number,
+          through: last === undefined ? null : this.#keyIn(last),
+          keyIn: (record) => (record.of_run === 1 ? this.#keyIn(record) : this.cipher.memberKeyIn(record)),
+          isSuppressed: this.suppressions.any ? (memberKey) => this.suppressions.has(memberKey) : null,
+        },
+        rules,
+        counting,
+      );
     });
   }
 
-  /** The member key is null where nobody needs it. */
-  #changeOf(
-    record: FoundRecord,
-    removes: boolean,
-    counting: boolean,
-  ): { readonly kind: keyof ComparedPage['counts']; readonly memberKey: string | null } {
-    const is = kindsByCode[record.kind]!;
-    if (is === 'rejectedBefore') return { kind: is, memberKey: null };
-    if (is === 'remove' && !removes) return { kind: 'unchanged', memberKey: null };
-    const kind = is === 'erase' ? 'remove' : is;
-    const mayBeSuppressed = kind !== 'remove' && this.suppressions.any;
-    if (counting && !mayBeSuppressed) return { kind, memberKey: null };
-    const memberKey = isOfRun(record) ? this.#keyIn(record) : this.cipher.memberKeyIn(record);
-    return { kind: mayBeSuppressed && this.suppressions.has(memberKey) ? 'suppressed' : kind, memberKey };
-  }
-
   /** Of a staged row. */
-  #keyIn(record: Pick<FoundRecord, 'key' | 'encrypted'>): string {
+  #keyIn(record: Pick<MemberRecord, 'key' | 'encrypted'>): string {
     const memberKey = this.cipher.openMember(record);
     if (memberKey === null) throw new Error('a row cannot be opened');
     return memberKey;
@@ -122,14 +105,6 @@ export class Comparison {
   }
 }
 
-function isOfRun(record: FoundRecord): boolean {
-  return record.of_run === 1;
-}
-
-function isChange(kind: keyof ComparedPage['counts']): kind is ChangeKind {
-  return kind === 'add' || kind === 'remove' || kind === 'change' || kind === 'refresh';
-}
-
 function prepareAll(db: DatabaseSync): Record<'lastKey' | 'compare' | 'countStaged', StatementSync> {
   const sql = syncSql({
     members: membersOfSegment,
@@ -146,6 +121,6 @@ function prepareAll(db: DatabaseSync): Record<'lastKey' | 'compare' | 'countStag
         ${keyAt('staging.staged WHERE true')} UNION ALL ${keyAt('member WHERE segment = ?3')}
       ) ORDER BY key LIMIT 1`),
     compare: db.prepare(sql.compare),
-    countStaged: db.prepare(sql.countStaged),
+    countStaged: db.prepare('SELECT count(*) AS rows FROM staging.staged WHERE key > ? AND key <= ?'),
   };
 }

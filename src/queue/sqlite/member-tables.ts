@@ -2,7 +2,8 @@
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-import { endOf, memberCodes, noCounts, rejectedEnd, ruleValues, syncSql } from '../sync-sql';
+import { noCounts } from '../compared-page';
+import { endOf, memberCodes, rejectedEnd, syncSql } from '../sync-sql';
 import type { ComparedPage, ComparisonRules, MemberChange, SyncedSegment, SyncState } from '../sync-store';
 import type { RowCipher } from './row-cipher';
 
@@ -15,8 +16,8 @@ export const afterKeys = new Uint8Array(17).fill(0xff);
 /** Between the plain keys and the encrypted ones. */
 const betweenKeys = new Uint8Array(0);
 
-/** The members of the segment in parameter 6. */
-export const membersOfSegment = '(SELECT * FROM member WHERE segment = ?6)';
+/** The members of the segment in parameter 5. */
+export const membersOfSegment = '(SELECT * FROM member WHERE segment = ?5)';
 
 interface EndRecord {
   readonly state: number;
@@ -140,7 +141,7 @@ export class MemberTables {
     const last = keyAt.get(id, after, mostRows - 1) as Pick<MemberRecord, 'key' | 'encrypted'> | undefined;
     const range = [after, last?.key ?? afterKeys] as const;
     type DueRecord = MemberRecord & { readonly is_over: number };
-    const rows = due.all(...range, ...ruleValues(rules), id) as unknown as DueRecord[];
+    const rows = due.all(...range, rules.nowMinutes, rules.refreshPercent, id) as unknown as DueRecord[];
     const over = rows.filter(({ is_over }) => is_over === 1);
     const inRange = last === undefined ? (countMembers.get(...range, id)?.rows as number) : mostRows;
     if (over.length > 0) {

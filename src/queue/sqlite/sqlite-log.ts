@@ -16,7 +16,7 @@ import { Sources } from './sources';
 import { checkContent } from './sqlite-check';
 import { queueError, toOpenError, toQueueError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
-import { SyncTables, type SyncCall } from './sync-tables';
+import { SyncTables, type SyncCallOf, type SyncMethod, type SyncMethods } from './sync-tables';
 
 /** Free pages (8 KiB each) that are kept for later rows. */
 const sparePages = 1024;
@@ -189,8 +189,8 @@ export class SqliteLog {
     this.#guard(() => this.#statements.setMeta.run(key, this.#cipher.noteOf(value)));
   }
 
-  sync(call: SyncCall): unknown {
-    return this.#guard(() => this.#sync.carryOut(call));
+  sync<M extends SyncMethod>(call: SyncCallOf<M>): ReturnType<SyncMethods[M]> {
+    return this.#guard(() => this.#sync.carryOut(call) as ReturnType<SyncMethods[M]>);
   }
 
   /** Accounts of the rows that were ever appended. */

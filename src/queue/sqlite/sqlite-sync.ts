@@ -12,9 +12,7 @@ import type {
 } from '../sync-store';
 import { StagingThread } from './staging-thread';
 import { queueError } from './sqlite-errors';
-import type { SyncCall, SyncMethod, SyncMethods } from './sync-tables';
-
-type CallOf<M extends SyncMethod> = Extract<SyncCall, { readonly of: M }>;
+import type { SyncCall, SyncCallOf, SyncMethod, SyncMethods } from './sync-tables';
 
 export class SqliteSync implements SyncStore {
   readonly #threads = new Map<string, StagingThread>();
@@ -156,7 +154,7 @@ export class SqliteSync implements SyncStore {
     await this.#threads.get(segment)?.close();
   }
 
-  #call<M extends SyncMethod>(of: M, args: CallOf<M>['args']): Promise<ReturnType<SyncMethods[M]>> {
+  #call<M extends SyncMethod>(of: M, args: SyncCallOf<M>['args']): Promise<ReturnType<SyncMethods[M]>> {
     return this.send({ of, args } as unknown as SyncCall) as Promise<ReturnType<SyncMethods[M]>>;
   }
 

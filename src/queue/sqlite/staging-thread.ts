@@ -1,6 +1,6 @@
 // A staging in a thread of its own, as the main thread uses it.
 
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 
 import { QueueError } from '../store';
 import type { StagedRow } from '../sync-store';

@@ -46,6 +46,7 @@ export type SyncMethod = keyof SyncMethods;
 export type SyncCall = {
   [M in SyncMethod]: { readonly of: M; readonly args: Parameters<SyncMethods[M]> };
 }[SyncMethod];
+export type SyncCallOf<M extends SyncMethod> = Extract<SyncCall, { readonly of: M }>;
 
 export class SyncTables implements SyncMethods {
   readonly members: MemberTables;
