@@ -20,6 +20,7 @@ import type { Limits } from './schedule/rate-limiter';
 import { alwaysHeld, Sender } from './sender';
 import { SharedQueue } from './shared/shared-queue';
 import { memberSyncOf, type MemberSync } from './sync/member-sync';
+import { erasureNode } from './sync/suppressions';
 
 export { defaultPageRows, type EngineOptions } from './engine-options';
 export type { EngineState, EngineStats } from './engine-stats';
@@ -71,6 +72,7 @@ export class Engine {
       this.queue = sender;
       ({ durable: this.durable } = store);
       this.sync = memberSyncOf(sender, (submission) => this.submit(submission));
+      this.onRecovered(erasureNode, (recovered) => this.removedErased(recovered));
       this.meta = store;
       this.loginTimes = new LoginTimes(store, () => clock.wallMs());
     } else {
@@ -227,6 +229,13 @@ export class Engine {
   erase(userKeys: readonly string[], userId: string): Promise<Deleted> {
     const erase = (): Promise<Deleted> => this.queue.delete({ keys: userKeys, id: userId });
     return this.sync === null ? erase() : this.sync.erase(userKeys, userId, erase);
+  }
+
+  /** What became of the removals of erased users; nobody else is told. */
+  private removedErased(recovered: readonly Recovered[]): void {
+    const rejected = recovered.filter(({ end }) => end === 'rejected').length;
+    if (rejected > 0)
+      this.common.log('warn', `${rejected} erased users could not be removed from their synced segments.`);
   }
 
   // ── What an operator sees ───────────────────────────────────────────────────────────────────────────────────
