@@ -9,6 +9,7 @@ const rooms = {
   'queue-postgres': ['entry', 'queue'],
   delivery: ['entry', 'service', 'queue', 'queue-postgres'],
   usage: ['entry', 'service', 'queue', 'delivery'],
+  sync: ['entry', 'queue'],
   sandbox: [],
   /** The package's entry points for other programs. */
   library: ['entry', 'service', 'queue', 'delivery'],
@@ -33,14 +34,28 @@ const sandbox = 'src/sandbox/index[.]ts';
 /** What an account and a segment builder offer other nodes. */
 const account = 'nodes/account/(account-api|process-wide)[.]ts';
 const builder = 'nodes/segment-builder/builder-node[.]ts';
+/** What the tab Audience shows of synced segments. */
+const syncs = 'nodes/audience-sync/(synced-segments|sync-text)[.]ts';
+/** Rows are mapped as a builder maps items: saved properties and sentences. */
+const rowMapping = 'nodes/segment-builder/(schema|words)[.]ts';
 
 /** Of each folder of nodes/, the rooms and the other folders that it may import. */
 const nodes = {
   account: [...usual, sandbox, builder],
+  'audience-sync': [...usual, 'src/sync', account, rowMapping],
   'audience-usage': [...usual, 'src/usage', account],
   'instant-audience-out': [...usual, 'src/usage', account, builder],
   'segment-builder': [...usual, account],
-  sidebar: [...usual, 'src/usage', sandbox, builder, 'nodes/account', 'nodes/instant-audience-out'],
+  sidebar: [
+    ...usual,
+    'src/usage',
+    'src/sync',
+    sandbox,
+    builder,
+    syncs,
+    'nodes/account',
+    'nodes/instant-audience-out',
+  ],
   shared: [...usual, account],
   types: [],
 };
@@ -102,7 +117,7 @@ module.exports = {
         `room-${room}`,
         `^src/${room}/`,
         [common, ...[room, ...others].map((name) => `^src/${name}/`)],
-        'Imports point one way: nodes → usage → delivery → queue-postgres → queue, service → entry.',
+        'Imports point one way: nodes → usage → delivery → queue-postgres → queue, service → entry; nodes → sync → queue.',
       ),
     ),
     only('room-common', common, [common], 'What is for every room imports none.'),

@@ -4,7 +4,7 @@ import { choice, field, onlyIf, plainText, Refused, whole, type Saved, type Sche
 import { shorten } from '../../src/entry/index';
 
 /** Xandr's in IAB Europe's Global Vendor List. */
-const defaultVendor = 32;
+export const defaultVendor = 32;
 /** Purposes have the numbers from 1 to this. */
 export const purposeCount = 11;
 const maxVendor = 65_535;

@@ -1,4 +1,4 @@
-// Actions of the tab: pause, resume, flush, retry, purge, export, erase. Without HTTP; none of them rejects.
+// Actions of the tab: pause, resume, flush, retry, purge, export, erase, and those of synced segments. Without HTTP; none of them rejects.
 
 import { readErasedUser, type Issue } from '../../src/entry/index';
 import {
@@ -8,6 +8,8 @@ import {
   type Registry,
   type Rejected,
 } from '../../src/delivery/index';
+import { NothingRefused } from '../../src/sync/index';
+import { syncOf } from '../audience-sync/synced-segments';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { troubleOf } from '../account/queue/trouble';
 import { Tickets } from './tickets';
@@ -21,8 +23,17 @@ export interface Answer {
 
 const simple = ['pause', 'resume', 'flush', 'retry'] as const;
 type Simple = (typeof simple)[number];
-export type Action = Simple | 'purge' | 'purgeOrphaned' | 'moveOrphaned' | 'erase';
-export const actions: readonly Action[] = [...simple, 'purge', 'purgeOrphaned', 'moveOrphaned', 'erase'];
+const ofSync = ['previewSync', 'forceSync'] as const;
+type OfSync = (typeof ofSync)[number];
+export type Action = Simple | OfSync | 'purge' | 'purgeOrphaned' | 'moveOrphaned' | 'erase';
+export const actions: readonly Action[] = [
+  ...simple,
+  ...ofSync,
+  'purge',
+  'purgeOrphaned',
+  'moveOrphaned',
+  'erase',
+];
 
 /** A purge needs a confirmation: the second request carries the key from the first. */
 const confirmMs = 60_000;
@@ -51,6 +62,8 @@ export class Actions {
       const info = this.find(asked.queue);
       if (info === undefined) return answer(404, 'noQueue');
       if (action === 'purge') return await this.purge(info, asked);
+      if (action === 'previewSync' || action === 'forceSync')
+        return await this.sync(action, info, asked.segment);
       this.simple(action, info);
       return answer(200, 'done');
     } catch (error) {
@@ -67,6 +80,23 @@ export class Actions {
     else if (action === 'resume') engine.resume();
     else if (action === 'flush') engine.flush();
     else this.engines.retry(key);
+  }
+
+  private async sync(action: OfSync, { engine, member }: EngineInfo, segment: unknown): Promise<Answer> {
+    const sync = syncOf(engine, segment);
+    if (sync === null) return answer(404, 'noSync');
+    if (action === 'previewSync') {
+      await sync.preview();
+      return answer(200, 'done');
+    }
+    try {
+      await sync.force();
+    } catch (error) {
+      if (error instanceof NothingRefused) return answer(409, 'noRefusedRun');
+      throw error;
+    }
+    this.log(`The refused run of segment ${sync.key} of member ${member} was accepted.`);
+    return answer(200, 'done');
   }
 
   // ── Purge ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ import type {
 import type { SharedSandbox } from '../../src/sandbox/index';
 import { DEFAULT_SERVICE_URL } from '../../src/service/index';
 import type { SegmentWarning } from '../../src/usage/index';
+import { shownSyncs, type ShownSync } from '../audience-sync/synced-segments';
 import { segmentKey, segmentParams } from '../instant-audience-out/segment-words';
 import { accountType } from '../account/forms/admin-settings';
 import type { Account } from '../account/account-api';
@@ -61,6 +62,8 @@ export interface ShownQueue
   readonly lastSample: Sample | null;
   /** Segments in use for which entries would have no effect. */
   readonly segments: readonly ShownSegmentWarning[];
+  /** Segments that an audience sync keeps equal to a table. */
+  readonly synced: readonly ShownSync[];
 }
 
 export interface ShownSegmentWarning {
@@ -134,6 +137,7 @@ export class Overview {
       late: oldestMs > warnAfterMs,
       lastSample: monitor.history.last,
       segments: this.segmentsOf(info),
+      synced: shownSyncs(engine),
     };
   }
 

@@ -1,6 +1,7 @@
 // What the next commit of the store will say; kept for the one after when a commit fails.
 
 import type { Commit, InFlightRecord, NewRow } from '../queue/store';
+import type { MemberChange, SyncState } from '../queue/sync-store';
 
 export class CommitBuffer {
   private append: NewRow[] = [];
@@ -9,6 +10,8 @@ export class CommitBuffer {
   private begun: InFlightRecord[] = [];
   private settled: number[] = [];
   private unknownPosts: { post: number; untilWallMs: number }[] = [];
+  private members: MemberChange[] = [];
+  private syncStates: SyncState[] = [];
 
   appended(row: NewRow): void {
     this.append.push(row);
@@ -36,10 +39,20 @@ export class CommitBuffer {
     this.unknownPosts.push({ post, untilWallMs });
   }
 
+  /** The service has accepted, or rejected, what this says of a synced segment. */
+  member(change: MemberChange): void {
+    this.members.push(change);
+  }
+
+  /** Of the sync whose rows are appended. */
+  syncState(state: SyncState): void {
+    this.syncStates.push(state);
+  }
+
   /** Whether there is nothing to say. */
   get isEmpty(): boolean {
-    const { append, removed, repeated, begun, settled, unknownPosts } = this;
-    const lists = [append, removed, begun, settled, unknownPosts];
+    const { append, removed, repeated, begun, settled, unknownPosts, members, syncStates } = this;
+    const lists = [append, removed, begun, settled, unknownPosts, members, syncStates];
     return repeated.size === 0 && lists.every(({ length }) => length === 0);
   }
 
@@ -52,6 +65,8 @@ export class CommitBuffer {
       ...(this.begun.length > 0 && { begin: this.begun }),
       ...(this.settled.length > 0 && { settle: this.settled }),
       ...(this.unknownPosts.length > 0 && { unknown: this.unknownPosts }),
+      ...(this.members.length > 0 && { members: this.members }),
+      ...(this.syncStates.length > 0 && { syncStates: this.syncStates }),
     };
     if (Object.keys(commit).length === 0) return null;
     this.append = [];
@@ -60,6 +75,8 @@ export class CommitBuffer {
     this.begun = [];
     this.settled = [];
     this.unknownPosts = [];
+    this.members = [];
+    this.syncStates = [];
     return commit;
   }
 
@@ -70,5 +87,6 @@ export class CommitBuffer {
     for (const seq of this.removed) this.repeated.delete(seq);
     this.settled = [...(commit.settle ?? []), ...this.settled];
     this.unknownPosts = [...(commit.unknown ?? []), ...this.unknownPosts];
+    this.members = [...(commit.members ?? []), ...this.members];
   }
 }

@@ -12,6 +12,10 @@ import { asQueueError } from './respond/not-accepted';
 import { Outcomes } from './respond/outcomes';
 import { Reports } from './respond/reports';
 import { Producer } from './producer';
+import { BulkEntries } from './sync/bulk-entries';
+import { ChangedMembers } from './sync/changed-members';
+import { MemberChanges } from './sync/member-changes';
+import { Suppressions } from './sync/suppressions';
 import { CircuitBreaker } from './schedule/circuit-breaker';
 import { RecoveredRequests } from './schedule/recovered-requests';
 import { RequestsInFlight } from './schedule/requests-in-flight';
@@ -47,15 +51,29 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
   const readAhead = new ReadAhead(store, settings.memoryMark ?? 10_000, settings.pageRows ?? defaultPageRows);
   const reports = new Reports(
     clock,
-    (ended) => monitor.ended(ended),
-    (ended) => lease.report(ended.filter(({ source }) => source.instance === lease.instance)),
+    (ended) => {
+      monitor.ended(ended);
+      if (store.sync !== undefined) bulkEntries.ended(ended);
+    },
+    (ended) => lease.report(ended.filter(({ source, bulk }) => !bulk && source.instance === lease.instance)),
   );
   const circuitBreaker = new CircuitBreaker(random, settings.askedWait);
   const warmUps = new WarmUps(clock);
   const isShared = lease.instance !== undefined;
   const recoveredMs = lateMarginMs + (isShared ? requestTimeoutMs + leaseMs : 0);
   const recoveredRequests = new RecoveredRequests(clock, recoveredMs, isShared);
-  const pendingUsers = new PendingUsers(commitBuffer, readAhead, reports, logins, recoveredRequests, warmUps);
+  const suppressions = new Suppressions();
+  const changedMembers = new ChangedMembers();
+  const members = new MemberChanges(clock, commitBuffer, changedMembers, suppressions);
+  const bulkEntries = new BulkEntries();
+  const pendingUsers = new PendingUsers(
+    { commitBuffer, members },
+    readAhead,
+    reports,
+    logins,
+    recoveredRequests,
+    warmUps,
+  );
   const scheduler = new Scheduler(limits, lateMarginMs, clock, pendingUsers, logins, circuitBreaker);
   const sent = new SentCountStore(store, clock);
   const outcomes = new Outcomes({
@@ -70,6 +88,7 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
     log,
     sent,
     unaccounted: monitor.unaccounted,
+    members,
   });
   const requestsInFlight = new RequestsInFlight(
     clock,
@@ -107,6 +126,8 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
     readAhead,
     pendingUsers,
     reports,
+    changedMembers,
+    suppressions,
     takesOneMore,
     isStuck,
     someSendable: () => scheduler.someSendable,
@@ -138,6 +159,10 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
     circuitBreaker,
     warmUps,
     recoveredRequests,
+    suppressions,
+    changedMembers,
+    members,
+    bulkEntries,
     pendingUsers,
     scheduler,
     sent,

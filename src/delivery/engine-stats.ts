@@ -38,7 +38,7 @@ export interface EngineStats {
   readonly postsInFlight: number;
   /** Users accepted in the last whole second. */
   readonly usersPerSecond: number;
-  /** Age of the oldest waiting entry in ms, wherever it waits; 0 when none does. */
+  /** Age of the oldest waiting entry in ms, wherever it waits; 0 when none does. Bulk entries do not count: they may wait. */
   readonly oldestMs: number;
   /** Of a queue that several processes share. */
   readonly shared?: SharedView;
@@ -50,20 +50,21 @@ export function statsOf(parts: EngineParts, turns: Turns): EngineStats {
   const nowMs = clock.monoMs();
   // Of one lane those in memory are older than those that are not.
   const oldestWallMs = Math.min(oldestAppendedWallMs(pendingUsers.all()), readAhead.unreadAppendedWallMs);
+  const isNoneOld = counters.waiting === 0 || oldestWallMs === Infinity;
   return {
     state: stateOf(parts, turns, nowMs),
     counters: { ...counters },
     postsInFlight: requestsInFlight.inFlight,
     usersPerSecond: outcomes.usersPerSecond(nowMs),
-    oldestMs: counters.waiting === 0 ? 0 : Math.max(0, clock.wallMs() - oldestWallMs),
+    oldestMs: isNoneOld ? 0 : Math.max(0, clock.wallMs() - oldestWallMs),
   };
 }
 
-/** Epoch ms at which the oldest pending entry in memory was accepted, or Infinity. */
+/** Epoch ms at which the oldest pending entry in memory that is not bulk was accepted, or Infinity. */
 function oldestAppendedWallMs(users: Iterable<User>): number {
   let oldestMs = Infinity;
   for (const { entries } of users) {
-    const oldest = entries.find(({ open }) => open > 0);
+    const oldest = entries.find(({ open, bulk }) => open > 0 && !bulk);
     if (oldest !== undefined) oldestMs = Math.min(oldestMs, oldest.appendedWallMs);
   }
   return oldestMs;

@@ -19,6 +19,8 @@ import type { Login, Logins } from './schedule/login';
 import type { Limits } from './schedule/rate-limiter';
 import { alwaysHeld, Sender } from './sender';
 import { SharedQueue } from './shared/shared-queue';
+import { memberSyncOf, type MemberSync } from './sync/member-sync';
+import { erasureNode } from './sync/suppressions';
 
 export { defaultPageRows, type EngineOptions } from './engine-options';
 export type { EngineState, EngineStats } from './engine-stats';
@@ -53,6 +55,8 @@ export class Engine {
   readonly logins: Logins;
   /** Says which entries of another queue may be submitted. */
   readonly recentUsers: RecentUsers;
+  /** For the sync of segments. Null for a queue that keeps no members: in memory, or shared. */
+  readonly sync: MemberSync | null;
   private readonly listeners: NodeListeners;
   private readonly common: Common;
   private readonly queue: Sender | SharedQueue;
@@ -64,12 +68,16 @@ export class Engine {
     const { clock, shared, store } = options;
     this.recentUsers = new RecentUsers(clock.wallMs());
     if (shared === undefined) {
-      this.queue = new Sender(this.common, store, alwaysHeld(this.common), this.recentUsers);
+      const sender = new Sender(this.common, store, alwaysHeld(this.common), this.recentUsers);
+      this.queue = sender;
       ({ durable: this.durable } = store);
+      this.sync = memberSyncOf(sender, (submission) => this.submit(submission));
+      this.onRecovered(erasureNode, (recovered) => this.removedErased(recovered));
       this.meta = store;
       this.loginTimes = new LoginTimes(store, () => clock.wallMs());
     } else {
       this.queue = new SharedQueue(this.common, shared);
+      this.sync = null;
       this.durable = true;
       this.meta = shared.log.meta;
       this.loginTimes = new LoginTimes(shared.log.meta, () => shared.log.nowMs());
@@ -219,12 +227,21 @@ export class Engine {
 
   /**
    * Erases a user: each pending entry ends as rejected with the code `erased`, and is deleted from disk. Resolves and rejects
-   * like `purge`. Memberships that were sent before stay at the service.
+   * like `purge`. Memberships that were sent before stay at the service, unless a synced segment has the user: then the user
+   * is also removed from every synced segment, and suppressed.
    *
    * @param userKeys the keys (`userKeyOf`) by which the user may be known
    */
   erase(userKeys: readonly string[], userId: string): Promise<Deleted> {
-    return this.queue.delete({ keys: userKeys, id: userId });
+    const erase = (): Promise<Deleted> => this.queue.delete({ keys: userKeys, id: userId });
+    return this.sync === null ? erase() : this.sync.erase(userKeys, userId, erase);
+  }
+
+  /** What became of the removals of erased users; nobody else is told. */
+  private removedErased(recovered: readonly Recovered[]): void {
+    const rejected = recovered.filter(({ end }) => end === 'rejected').length;
+    if (rejected > 0)
+      this.common.log('warn', `${rejected} erased users could not be removed from their synced segments.`);
   }
 
   // ── What an operator sees ───────────────────────────────────────────────────────────────────────────────────

@@ -1,8 +1,9 @@
 // The loader: brings entries into memory, from the messages of a turn and from the rows of the queue.
 
 import type { CheckedEntry } from '../entry/entry';
+import { memberKeyOfEntry } from '../entry/member-key';
 import { parseBody } from '../entry/read-body';
-import type { NewRow, Opened, Row } from '../queue/store';
+import type { Lane, NewRow, Opened, Row } from '../queue/store';
 import type { SharedRow } from '../queue/shared-log';
 import type { CommitBuffer } from './commit-buffer';
 import type { Common } from './engine-options';
@@ -11,9 +12,11 @@ import type { PendingUsers } from './pending/pending-users';
 import type { ReadAhead, RowsRead } from './pending/read-ahead';
 import type { User } from './pending/user';
 import type { MessageEnd, PendingMessage } from './pending-messages';
-import type { Appender, Taken } from './producer';
+import type { Appender, BulkChunk, Taken } from './producer';
 import { queueFullEnd } from './respond/not-accepted';
 import type { Reports } from './respond/reports';
+import type { ChangedMembers } from './sync/changed-members';
+import { suppressedCode, suppressedText, type Suppressions } from './sync/suppressions';
 
 /** A row that this process appended to a shared queue. */
 export interface FreshRow extends SharedRow {
@@ -28,6 +31,8 @@ export interface LoaderParts {
   readonly readAhead: ReadAhead;
   readonly pendingUsers: PendingUsers;
   readonly reports: Reports;
+  readonly changedMembers: ChangedMembers;
+  readonly suppressions: Suppressions;
   /** See `partsOf`. */
   readonly takesOneMore: () => boolean;
   readonly isStuck: () => boolean;
@@ -110,7 +115,13 @@ export class Loader implements Appender<null> {
     };
   }
 
-  begin(entries: number, pendingMessage: PendingMessage): ReturnType<Appender<null>['begin']> {
+  begin(
+    entries: number,
+    pendingMessage: PendingMessage,
+    bulk: BulkChunk | undefined,
+  ): ReturnType<Appender<null>['begin']> {
+    const { segment = '', state: text = null } = bulk ?? {};
+    if (text !== null) this.parts.commitBuffer.syncState({ segment, text });
     const firstSeq = this.lastSeq + 1;
     this.lastSeq += entries;
     this.parts.common.pendingMessages.add(pendingMessage, firstSeq, entries);
@@ -118,12 +129,37 @@ export class Loader implements Appender<null> {
     return { firstSeq, state: null };
   }
 
-  append(row: NewRow, checked: CheckedEntry, { pendingMessage, nowMs }: Taken<null>): void {
+  append(row: NewRow, checked: CheckedEntry, { pendingMessage, nowMs, handedIn }: Taken<null>): void {
+    const { bulk } = handedIn.submission;
+    if (checked.refresh === true && bulk !== undefined && !this.mayRefresh(row.lane, checked, bulk)) {
+      this.endAtOnce(row, checked);
+      return;
+    }
     this.parts.pendingUsers.queuedChars += row.body.length;
     const entry = this.admit(row, checked, pendingMessage, nowMs);
     this.parts.commitBuffer.appended(entry === null ? { ...row, cold: true } : row);
     if (entry === null) this.charsOnDisk += row.body.length;
     else this.admitted.push(entry);
+  }
+
+  /**
+   * A refresh is only ever sent from memory. In the store, an older entry of its user in another lane could end before the
+   * refresh is read, which would then bring the user back.
+   */
+  private mayRefresh(lane: Lane, checked: CheckedEntry, { segment, readSince }: BulkChunk): boolean {
+    const { changedMembers, readAhead, pendingUsers } = this.parts;
+    const further = pendingUsers.find(checked.userKey) !== undefined;
+    if (further || !readAhead.hasRoom(lane, further)) return false;
+    return !changedMembers.has(segment, memberKeyOfEntry(checked), readSince);
+  }
+
+  /** A refresh that is not sent: it has an outcome like any entry, in the commit that appends its row. */
+  private endAtOnce(row: NewRow, checked: CheckedEntry): void {
+    const entry = new PendingEntry(row, checked, 'waiting');
+    this.parts.pendingUsers.withdraw(entry);
+    this.parts.commitBuffer.appended(row);
+    this.parts.commitBuffer.mark(row.seq, 'remove');
+    this.admitted.push(entry);
   }
 
   /** Everything so far is committed. */
@@ -153,15 +189,22 @@ export class Loader implements Appender<null> {
     const entry = new PendingEntry(row, checked, 'waiting', pendingMessage);
     entry.further = further;
     const user = this.parts.pendingUsers.admit(entry, row.userHash, nowMs);
-    if (this.isAbandoned(row)) {
-      this.parts.pendingUsers.discard(entry);
-      this.parts.pendingUsers.update(user, nowMs);
-    }
+    if (this.refuses(entry)) this.parts.pendingUsers.update(user, nowMs);
     return entry;
   }
 
+  /** Ends what is not to be sent of an entry that has come into memory. Returns whether it may have ended something. */
+  private refuses(entry: PendingEntry): boolean {
+    const { pendingUsers, suppressions } = this.parts;
+    const isAbandoned = this.isAbandoned(entry);
+    if (isAbandoned) pendingUsers.discard(entry);
+    const isSuppressed = suppressions.has(entry.checked.userKey);
+    if (isSuppressed) pendingUsers.rejectAdds(entry, suppressedCode, suppressedText);
+    return isAbandoned || isSuppressed;
+  }
+
   /** Of a node that closed without a durable store. */
-  private isAbandoned({ seq, source }: NewRow): boolean {
+  private isAbandoned({ seq, source }: Pick<NewRow, 'seq' | 'source'>): boolean {
     return seq <= (this.abandoned.get(source.node) ?? 0);
   }
 
@@ -232,7 +275,9 @@ export class Loader implements Appender<null> {
       return;
     pendingUsers.count(entry);
     touched.add(pendingUsers.add(entry, row.userHash));
-    if (this.isAbandoned(row)) pendingUsers.discard(entry);
+    this.refuses(entry);
+    // Of an earlier process.
+    if (entry.refreshes && row.state === 'waiting') pendingUsers.withdraw(entry);
   }
 
   /** An entry as it was taken, read back from its row. A damaged row is set aside as rejected. */

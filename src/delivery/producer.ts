@@ -9,7 +9,7 @@ import type { NewRow, Source } from '../queue/store';
 import type { Clock } from '../clock';
 import type { Common } from './engine-options';
 import { Fifo } from './pending/fifo';
-import { laneOf } from './pending/pending-users';
+import { laneOf } from './pending/pending-entry';
 import { closedEnd, PendingMessage, type MessageEnd } from './pending-messages';
 
 /** Entries that are checked when their message is taken, so that messages which wait for that take less memory. */
@@ -18,6 +18,16 @@ export interface Unchecked {
   readonly length: number;
   /** The valid ones. Called once; never throws. */
   check(): readonly CheckedEntry[];
+}
+
+/** What makes a submission a chunk of a whole audience. */
+export interface BulkChunk {
+  /** Key of the segment that its entries name. */
+  readonly segment: string;
+  /** The state of its sync, stored together with the rows; null leaves it as it is. */
+  readonly state: string | null;
+  /** See `ChangedMembers`. */
+  readonly readSince: number;
 }
 
 /** Entries of one message, at least one. */
@@ -30,6 +40,8 @@ export interface Submission {
   /** When the message ends: with the outcome, or as soon as it is durably queued. */
   readonly completeOn: 'accepted' | 'queued';
   readonly onEnd: (end: MessageEnd) => void;
+  /** Its entries go behind all others. Their outcomes are not the message's. */
+  readonly bulk?: BulkChunk;
 }
 
 /** A message that waits to be taken. What is in it ages from when it was handed in, whatever the wall clock does since. */
@@ -72,7 +84,11 @@ export interface Appender<State> {
   /** Why a message with so many entries is not taken; null for one that is. */
   refusalOf(entries: number): MessageEnd | null;
   /** A message with so many entries is taken: its first number, and what the appender keeps of it. */
-  begin(entries: number, pendingMessage: PendingMessage): Pick<Taken<State>, 'firstSeq' | 'state'>;
+  begin(
+    entries: number,
+    pendingMessage: PendingMessage,
+    bulk: BulkChunk | undefined,
+  ): Pick<Taken<State>, 'firstSeq' | 'state'>;
   /** A row of its next entry, which has its number. */
   append(row: NewRow, entry: CheckedEntry, taken: Taken<State>): void;
   /** The rows of these messages are not stored after all. */
@@ -217,10 +233,10 @@ export class Producer<State> {
 
   /** Numbers all of its entries at once, so that a deletion that is requested meanwhile covers all of them or none. */
   private begin(handedIn: HandedIn, entries: readonly CheckedEntry[], nowMs: number): Taken<State> {
-    const { source, entries: all, indexes, onEnd } = handedIn.submission;
+    const { source, entries: all, indexes, bulk, onEnd } = handedIn.submission;
     this.unstored -= all.length - entries.length;
     const pendingMessage = new PendingMessage(source.node, entries.length, indexes, onEnd);
-    const { firstSeq, state } = this.appender.begin(entries.length, pendingMessage);
+    const { firstSeq, state } = this.appender.begin(entries.length, pendingMessage, bulk);
     const wallMs = this.clock.wallMs();
     const taken: Taken<State> = {
       handedIn,
@@ -308,7 +324,7 @@ function rowOf(entry: CheckedEntry, { handedIn, firstSeq, rows, nowMs, wallMs }:
   const ageMs = ageMsOf(entry, handedIn, nowMs);
   return {
     seq: firstSeq + rows,
-    lane: laneOf(entry),
+    lane: handedIn.submission.bulk === undefined ? laneOf(entry) : 'bulk',
     userHash: hashUserKey(entry.userKey),
     source: handedIn.submission.source,
     eventWallMs: wallMs - ageMs,

@@ -2,7 +2,7 @@
 // A local queue always holds its lease. In a shared queue each lease has its own sender, so a take-over works like a start
 // after a crash.
 
-import type { Opened, QueueStore } from '../queue/store';
+import { QueueError, type Opened, type QueueStore } from '../queue/store';
 import type { SharedDeletionRequest } from '../queue/shared-log';
 import { within } from '../clock';
 import type { Common, SenderLease } from './engine-options';
@@ -39,6 +39,7 @@ export class Sender {
   readonly parts: EngineParts;
   private readonly turns: Turns;
   private cancelRetry: (() => void) | null = null;
+  private readonly whenOpened = Promise.withResolvers<undefined>();
 
   /** @param recentUsers null for a shared queue */
   constructor(
@@ -54,7 +55,14 @@ export class Sender {
       isClosed: () => this.turns.closed,
     });
     this.turns = new Turns(this.parts);
+    // Nobody may wait for it.
+    this.opened.catch(() => undefined);
     for (const [owner, untils] of common.holds) this.holdSegments(owner, untils);
+  }
+
+  /** Resolves once the queue is open. Rejects if it is closed before. */
+  get opened(): Promise<void> {
+    return this.whenOpened.promise;
   }
 
   get sent(): SentCountStore {
@@ -79,7 +87,9 @@ export class Sender {
   start(): void {
     this.open().then(
       (opened) => {
-        if (!this.turns.closed) this.turns.found(opened);
+        if (this.turns.closed) return;
+        this.turns.found(opened);
+        this.whenOpened.resolve(undefined);
       },
       (error: unknown) => {
         if (this.turns.closed) return;
@@ -96,6 +106,7 @@ export class Sender {
     try {
       await deleter.resume(opened.lastSeq);
       await warmUps.load(store);
+      await this.loadSync(opened.lastSeq);
       this.recentUsers?.opened(opened.lastSeq, await store.getMeta(recentUsersKey));
     } catch (error) {
       // An open store could not be opened again by the next try.
@@ -103,6 +114,14 @@ export class Sender {
       throw error;
     }
     return opened;
+  }
+
+  private async loadSync(lastSeq: number): Promise<void> {
+    const { store, suppressions, members, bulkEntries } = this.parts;
+    if (store.sync === undefined) return;
+    await suppressions.load(store, store.sync);
+    for (const { segment } of await store.sync.segments()) members.keep(segment);
+    await bulkEntries.count(store, lastSeq);
   }
 
   async park(maxMs: number): Promise<void> {
@@ -133,6 +152,7 @@ export class Sender {
 
   async close(): Promise<void> {
     this.cancelRetry?.();
+    this.whenOpened.reject(new QueueError('closed', closedEnd.message));
     this.turns.close();
     this.parts.reports.reportNow();
     this.common.tally.flush();

@@ -207,6 +207,7 @@ export class Turns {
         if (this.trouble !== null) this.turnMissed = true;
         this.trouble = null;
         this.parts.loader.committed();
+        this.parts.changedMembers.committed();
         this.afterCommit();
       },
       (error: unknown) => {

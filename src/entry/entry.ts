@@ -63,4 +63,6 @@ export interface CheckedEntry {
   readonly eventTimeMs: number | null;
   /** Whether expirations count from the event time and so become shorter; false sends them unchanged. */
   readonly ages: boolean;
+  /** Only renews a membership: it is superseded by any older entry of its user that is pending. */
+  readonly refresh?: boolean;
 }

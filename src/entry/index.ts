@@ -2,7 +2,7 @@
 
 export { boundedJson } from './bounded-json';
 export { checkEntry, isObject, maxInt, maxIssues, minInt } from './check';
-export type { CheckedEntry } from './entry';
+export type { CheckedEntry, Entry } from './entry';
 export { readEventTime } from './event-time';
 export { printable } from './foreign-text';
 export { filledIn, type Issue, issueSentences } from './issues';
@@ -28,6 +28,8 @@ export {
   settle,
 } from './mapping/typed-inputs';
 export { ignoresCase, knownDomains, maxTextChars, readDomain, readErasedUser } from './keys';
+export { memberKeyOf } from './member-key';
 export { readEntries } from './read-input';
+export { userHead } from './serialise';
 export { shorten, shortenThrown } from './shorten';
 export { eachInSlices, inSlices, type Slices, SliceTurns, type Steps } from './slices';

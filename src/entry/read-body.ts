@@ -3,7 +3,7 @@ import { checkedEntry, checkEntry, Findings, readUser } from './check';
 import type { CheckedEntry } from './entry';
 import { sentence } from './issues';
 import { isPlain } from './keys';
-import { knownBlocksOf, listOf, notAgingPrefix } from './serialise';
+import { knownBlocksOf, listOf, notAgingPrefix, refreshPrefix } from './serialise';
 
 /**
  * Reads a body of `queuedBody` back. The result equals the original, except that `eventTimeMs` is null.
@@ -11,6 +11,8 @@ import { knownBlocksOf, listOf, notAgingPrefix } from './serialise';
  * @throws Error with a sentence for a damaged body
  */
 export function parseBody(body: string): CheckedEntry {
+  if (body.startsWith(refreshPrefix))
+    return { ...parseBody(body.slice(refreshPrefix.length)), refresh: true };
   const ages = !body.startsWith(notAgingPrefix);
   const json = ages ? body : body.slice(notAgingPrefix.length);
   return readKnown(json, ages) ?? readChecked(json, ages);

@@ -11,8 +11,11 @@ const betweenBlocks = '},{"';
 /** Prefix of the body of an entry that does not age. Saved in queues: never change it. */
 export const notAgingPrefix = 'as it came ';
 
+/** Prefix of the body of a refresh, before that one. Saved in queues: never change it. */
+export const refreshPrefix = 'refresh ';
+
 /** JSON of the user up to the blocks; they and `]}` follow. */
-export function userHead({ body, headChars }: CheckedEntry): string {
+export function userHead({ body, headChars }: Pick<CheckedEntry, 'body' | 'headChars'>): string {
   return body.slice(0, headChars);
 }
 
@@ -31,13 +34,17 @@ function flat(text: string): string {
 }
 
 /** The body as the queue stores it, without the event time, which has its own column. */
-export function queuedBody({ ages, body }: CheckedEntry): string {
-  return ages ? body : notAgingPrefix + body;
+export function queuedBody(entry: CheckedEntry): string {
+  return prefixOf(entry) + entry.body;
+}
+
+function prefixOf({ ages, refresh }: CheckedEntry): string {
+  return (refresh === true ? refreshPrefix : '') + (ages ? '' : notAgingPrefix);
 }
 
 /** Length of `queuedBody` in characters. */
-export function bodyChars({ ages, body }: CheckedEntry): number {
-  return ages ? body.length : notAgingPrefix.length + body.length;
+export function bodyChars(entry: CheckedEntry): number {
+  return prefixOf(entry).length + entry.body.length;
 }
 
 const encoder = new TextEncoder();

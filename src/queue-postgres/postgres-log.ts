@@ -134,15 +134,22 @@ export class PostgresLog implements SharedLog {
       rows.map(({ eventWallMs }) => time.toDatabase(eventWallMs)),
       rows.map(({ appendedWallMs }) => time.toDatabase(appendedWallMs)),
       rows.map(({ body }) => body),
+      batch.sync?.states.map(({ segment }) => segment) ?? [],
+      batch.sync?.states.map(({ text }) => text) ?? [],
+      batch.sync?.fencingToken ?? null,
     ];
     try {
-      const [answer] = await database.appends.run<{ before: number | null; waiting: number }>(
-        database.sql.append,
-        values,
-      );
+      const [answer] = await database.appends.run<{
+        before: number | null;
+        waiting: number;
+        is_fenced: boolean;
+      }>(database.sql.append, values);
       const before = answer?.before ?? null;
       if (before !== null) return { kind: 'appended', firstSeq: before + 1, lastSeq: before + rows.length };
-      return (await this.#appendedBefore(batch)) ?? { kind: 'full', waiting: answer?.waiting ?? 0 };
+      const appended = await this.#appendedBefore(batch);
+      if (appended === null && answer?.is_fenced === true)
+        throw database.error('fenced', `fencing token ${batch.sync?.fencingToken} is over`);
+      return appended ?? { kind: 'full', waiting: answer?.waiting ?? 0 };
     } catch (error) {
       if (!(error instanceof CallError) || error.sqlState !== notNullViolation) throw this.#toError(error);
       const appended = await this.#appendedBefore(batch);

@@ -12,7 +12,9 @@ import { PostgresLog } from './postgres-log';
 import { postgresModule } from './postgres-module';
 import { schemaPrefix, type QueueName } from './postgres-schema';
 import { postgresSql } from './postgres-sql';
+import { eraseMembersParts, storedKey } from './postgres-sync-sql';
 import { aliveMs, type StoredOutcomes } from '../queue/shared-log';
+import { memberKeysOf, newSuppressionKey, suppressionHashOf, suppressionKeyNote } from '../queue/suppression';
 
 /** Removes the outcomes of a user from a text; only the engine knows its format. */
 export type OutcomesWithout = (text: string, userKeys: readonly string[]) => string;
@@ -107,6 +109,7 @@ export function eraseFrom(
     await eraseFromOutcomes(run, address, schema, (text) => outcomesWithout(text, userKeys));
     const asked = `DELETE FROM ${schema}.deletion WHERE user_keys && $1::text[]`;
     await changeUnused(run, address, schema, asked, [userKeys]);
+    await eraseMember(run, address, schema, userKeys);
     return waiting;
   });
 }
@@ -157,6 +160,34 @@ async function removeUnused(
   );
   if (deleted!.used_by !== null) throw postgresError('locked', deleted!.used_by, address, schema);
   return deleted!;
+}
+
+/** As in a queue file (orphaned-queue.ts), but of the staged rows only those of the user go. */
+async function eraseMember(
+  run: Run,
+  address: Address,
+  schema: string,
+  userKeys: readonly string[],
+): Promise<void> {
+  const keys = userKeys.flatMap(memberKeysOf).map(storedKey);
+  const ofRuns = `SELECT run FROM ${schema}.synced UNION SELECT run FROM ${schema}.dropped_run`;
+  const staged = `DELETE FROM ${schema}.staged WHERE run IN (${ofRuns}) AND key = ANY($1::text[])`;
+  await changeUnused(run, address, schema, staged, [keys]);
+  const [removed] = await run<{ members: number; used_by: string | null }>(
+    `WITH used AS MATERIALIZED (SELECT name FROM ${schema}.instance WHERE ${living} LIMIT 1),
+     ${eraseMembersParts(schema, 'NOT EXISTS (SELECT FROM used)')}
+     SELECT (SELECT count(*) FROM removed)::float8 AS members, (SELECT name FROM used) AS used_by`,
+    [keys],
+  );
+  if (removed!.used_by !== null) throw postgresError('locked', removed!.used_by, address, schema);
+  if (removed!.members === 0) return;
+  const { getMeta, now } = postgresSql(schema, false);
+  const meta = `INSERT INTO ${schema}.meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING`;
+  await run(meta, [suppressionKeyNote, newSuppressionKey()]);
+  const [note] = await run<{ value: string }>(getMeta, [suppressionKeyNote]);
+  const hashes = userKeys.map((userKey) => suppressionHashOf(note!.value, userKey));
+  const suppression = `INSERT INTO ${schema}.suppression (hash, since_wall) SELECT unnest($1::text[]), (${now})`;
+  await run(`${suppression} ON CONFLICT DO NOTHING`, [hashes]);
 }
 
 async function eraseFromOutcomes(

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 
 import { bucketOf } from '../queue/log-sql';
 import type { Line } from './postgres-line';
+import { tablesOf } from './postgres-sync-sql';
 
 /** Part of the names in the database: never change it. */
 export const schemaPrefix = 'instant_audience_';
@@ -32,7 +33,7 @@ export function schemaOf({ origin, member }: QueueName): string {
 export type Step = (schema: string) => readonly string[];
 export const steps: readonly Step[] = [
   (schema) => [
-    // lane: 0 add, 1 removal; state: 0 waiting, 1 repeat; chars: length of body in UTF-16 units.
+    // lane: 0 add, 1 removal, 2 bulk; state: 0 waiting, 1 repeat; chars: length of body in UTF-16 units.
     // event_wall, taken_wall: epoch ms by the database's clock.
     `CREATE TABLE ${schema}.entry (
       seq bigint PRIMARY KEY,
@@ -46,6 +47,7 @@ export const steps: readonly Step[] = [
       body text NOT NULL
     )`,
     `CREATE INDEX entry_removal ON ${schema}.entry (seq) WHERE lane = 1`,
+    `CREATE INDEX entry_bulk ON ${schema}.entry (seq) WHERE lane = 2`,
     // Of every row: an instance that appends does not know which ones the active instance has in memory.
     `CREATE INDEX entry_user ON ${schema}.entry (${bucketOf('seq')}, "user")`,
     // The node, account and instance that accepted an entry.
@@ -120,6 +122,7 @@ export const steps: readonly Step[] = [
       text text NOT NULL
     )`,
     `CREATE INDEX outcome_instance ON ${schema}.outcome (instance, id)`,
+    ...tablesOf(schema),
   ],
 ];
 

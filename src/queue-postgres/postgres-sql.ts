@@ -10,6 +10,8 @@
 import { bucketOf, logSql } from '../queue/log-sql';
 import { backendStart, ownStart } from './abandoned-connections';
 import { aliveMs } from '../queue/shared-log';
+import type { MemberChange, SyncState } from '../queue/sync-store';
+import { memberParts, statesPart } from './postgres-sync-sql';
 
 /**
  * Interval at which an instance records that it is alive: long, so that an idle instance rarely writes to disk.
@@ -50,6 +52,7 @@ export function postgresSql(schema: string, notifies: boolean) {
   return {
     readAdds: page(shared.readAdds),
     readRemovals: page(shared.readRemovals),
+    readBulk: page(shared.readBulk),
     /**
      * Parameters: 1 hashes, 2 and 3 numbers after and through which, 4 limit of rows for each; `place`: of the range,
      * from 1. Looks into bucket after bucket, in order, until it has enough. `seq + 0`, or the planner would also read
@@ -96,8 +99,8 @@ type Notify = (news: string) => string;
 function appendSql(schema: string, notify: Notify) {
   return {
     /**
-     * Parameters: 1 producer, 2 batch sequence, 3 rows, 4 chars, 5 and 6 the limits, then the columns. If
-     * another connection appended the batch meanwhile, `through` is null, which the column refuses; if it was
+     * Parameters: 1 producer, 2 batch sequence, 3 rows, 4 chars, 5 and 6 the limits, then the columns; 14 to 16: segments
+     * and states of syncs, and the fencing token that allows them, or null. If another connection appended the batch meanwhile, `through` is null, which the column refuses; if it was
      * there before, nothing is appended.
      */
     append: `
@@ -106,6 +109,7 @@ function appendSql(schema: string, notify: Notify) {
         SET last_seq = last_seq + $3::bigint, waiting = waiting + $3::bigint, chars = chars + $4::bigint
         WHERE id = 1 AND waiting + $3::bigint <= $5::float8 AND chars + $4::bigint <= $6::float8
           AND NOT EXISTS (SELECT FROM ${schema}.producer WHERE id = $1 AND through >= $2::bigint)
+          AND ($16::bigint IS NULL OR EXISTS (SELECT FROM ${schema}.lease WHERE id = 1 AND fencing_token = $16::bigint))
         RETURNING last_seq - $3::bigint AS before
       ), advanced AS (
         INSERT INTO ${schema}.producer AS s (id, through, first_seq, last_seq, seen_at)
@@ -118,8 +122,12 @@ function appendSql(schema: string, notify: Notify) {
         SELECT room.before + new.n, new.lane, 0, new."user", new.source, new.chars, new.event_wall, new.taken_wall, new.body
         FROM room, unnest($7::smallint[], $8::bigint[], $9::integer[], $10::integer[], $11::float8[], $12::float8[],
           $13::text[]) WITH ORDINALITY AS new (lane, "user", source, chars, event_wall, taken_wall, body, n)
+      ), sync_state AS (
+        UPDATE ${schema}.synced AS s SET state = new.state
+        FROM room, unnest($14::text[], $15::text[]) AS new (segment, state) WHERE s.segment = new.segment
       )
       SELECT room.before::float8 AS before, total.waiting::float8 AS waiting,
+        $16::bigint IS NOT NULL AND $16::bigint <> (SELECT fencing_token FROM ${schema}.lease) AS is_fenced,
         CASE WHEN room.before IS NOT NULL THEN ${notify(`'rows'`)} END AS told
       FROM ${schema}.total LEFT JOIN room ON true WHERE total.id = 1`,
     producerOf: `
@@ -294,6 +302,8 @@ export interface CommitParts {
   readonly unknown: readonly (readonly [post: number, untilMs: number])[];
   readonly settle: readonly number[];
   readonly outcomes: readonly (readonly [instance: string, text: string])[];
+  readonly members: readonly MemberChange[];
+  readonly syncStates: readonly SyncState[];
 }
 
 type Value = string | number | null | readonly (string | number)[];
@@ -373,6 +383,8 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
       `summed AS (UPDATE ${schema}.total SET waiting = waiting - ${waiting}${chars} WHERE id = 1 AND ${isHeld})`,
     );
   }
+  if (commit.members.length > 0) parts.push(...memberParts(schema, commit.members, at, isHeld));
+  if (commit.syncStates.length > 0) parts.push(statesPart(schema, commit.syncStates, at, isHeld));
   let told = '';
   if (commit.outcomes.length > 0) {
     const instances = at(

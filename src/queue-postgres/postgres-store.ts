@@ -17,6 +17,7 @@ import type { Database } from './postgres-database';
 import { CallError, toPostgresError } from './postgres-errors';
 import type { Line } from './postgres-line';
 import type { CommitParts } from './postgres-sql';
+import { PostgresSync } from './postgres-sync';
 import { lanesByCode, statesByCode } from '../queue/row-codes';
 
 /** Interval of tries while the result of a commit is unknown. */
@@ -35,17 +36,27 @@ interface EntryRecord {
 
 export class PostgresStore implements QueueStore {
   readonly durable = true;
+  readonly sync: PostgresSync;
   #isOpen = false;
   /** The lease's commit count as known here; no other instance changes it while this one holds the lease. */
   #commits = 0;
   #line: Line | null = null;
+  #syncLine: Line | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly database: Database,
     private readonly holder: string,
     private readonly fencingToken: number,
-  ) {}
+  ) {
+    this.sync = new PostgresSync(
+      database,
+      [holder, fencingToken],
+      () => this.#fenced(),
+      (call) => this.#call(call),
+      () => this.#ofSync(),
+    );
+  }
 
   open(): Promise<Opened> {
     return this.#inOrder(async () => {
@@ -68,13 +79,10 @@ export class PostgresStore implements QueueStore {
 
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<readonly Row[]> {
     return this.#call(async (line) => {
-      const { readAdds, readRemovals } = this.database.sql;
+      const { readAdds, readRemovals, readBulk } = this.database.sql;
+      const page = { add: readAdds, removal: readRemovals, bulk: readBulk }[lane];
       const values = [whole(afterSeq), whole(throughSeq), whole(limit)];
-      const found = await this.database.run<EntryRecord>(
-        line,
-        lane === 'add' ? readAdds : readRemovals,
-        values,
-      );
+      const found = await this.database.run<EntryRecord>(line, page, values);
       return this.#rowsOf(line, found);
     });
   }
@@ -117,7 +125,9 @@ export class PostgresStore implements QueueStore {
     this.#isOpen = false;
     await this.#last;
     await this.#line?.close();
+    await this.#syncLine?.close();
     this.#line = null;
+    this.#syncLine = null;
   }
 
   async #takeOver(line: Line): Promise<Opened> {
@@ -224,6 +234,8 @@ export class PostgresStore implements QueueStore {
       unknown: [...unknown].filter(([post]) => !beginning.has(post) && !settle.has(post)),
       settle: [...settle].filter((post) => !beginning.has(post)),
       outcomes: outcomesOf(commit.outcomes ?? []),
+      members: commit.members ?? [],
+      syncStates: commit.syncStates ?? [],
     };
   }
 
@@ -251,6 +263,11 @@ export class PostgresStore implements QueueStore {
         body: entry.body,
       };
     });
+  }
+
+  #ofSync(): Line {
+    if (!this.#isOpen) throw this.database.error('closed', '');
+    return (this.#syncLine ??= this.database.line());
   }
 
   #fenced(): Error {

@@ -12,6 +12,8 @@ export function isEmpty(commit: Commit): boolean {
     commit.settle,
     commit.unknown,
     commit.outcomes,
+    commit.members,
+    commit.syncStates,
   ].every((part) => part === undefined || part.length === 0);
 }
 

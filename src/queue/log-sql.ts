@@ -8,7 +8,7 @@ export interface Dialect {
   /** Index hint for reading entries by number. */
   readonly byNumber: string;
   /** Index hint for this index; empty where the database chooses it without a hint. */
-  readonly byIndex: (index: 'entry_removal') => string;
+  readonly byIndex: (index: 'entry_removal' | 'entry_bulk') => string;
   /** A parameter by its position, from 1. */
   readonly at: (place: number) => string;
   /** The columns of `entry` that form a row. */
@@ -31,6 +31,7 @@ export function logSql({ table, byNumber, byIndex, at, columns }: Dialect) {
     /** Numbers above the first parameter, up to the second; the third is the limit. */
     readAdds: `SELECT ${columns} FROM ${entry} ${byNumber} WHERE lane = 0 AND ${page}`,
     readRemovals: `SELECT ${columns} FROM ${entry} ${byIndex('entry_removal')} WHERE lane = 1 AND ${page}`,
+    readBulk: `SELECT ${columns} FROM ${entry} ${byIndex('entry_bulk')} WHERE lane = 2 AND ${page}`,
     oldest: `SELECT taken_wall FROM ${entry} ${byNumber} WHERE state = 0 ORDER BY seq LIMIT 1`,
     firstSeq: `SELECT min(seq) AS first FROM ${entry}`,
     lastSeq: `SELECT coalesce(max(seq), 0) AS last FROM ${entry}`,

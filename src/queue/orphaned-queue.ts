@@ -13,6 +13,7 @@ import type { EncryptionOptions } from './sqlite/encryption';
 import { queueError } from './sqlite/sqlite-errors';
 import { openLog, type SqliteLog } from './sqlite/sqlite-log';
 import { SqliteStore } from './sqlite/sqlite-store';
+import { memberKeysOf, newSuppressionKey, suppressionHashOf, suppressionKeyNote } from './suppression';
 
 export interface OrphanedQueue {
   readonly waiting: number;
@@ -104,7 +105,7 @@ export function storeOf(path: string, secrets: Secrets): QueueStore {
   return new SqliteStore(path, { cipher: { isOn: false, secrets } });
 }
 
-/** Purges the queue and frees its disk space. Resolves to the number of entries that were pending. */
+/** Purges the queue and frees its disk space; members of synced segments stay, since the service has them. Resolves to the number of entries that were pending. */
 export async function purge(path: string): Promise<number> {
   const log = open(path);
   try {
@@ -117,7 +118,7 @@ export async function purge(path: string): Promise<number> {
   }
 }
 
-/** Erases a user. Resolves to the number of entries that were pending. */
+/** Erases a user, also as a member of synced segments. Resolves to the number of entries that were pending. */
 export async function erase(path: string, secrets: Secrets, userKeys: readonly string[]): Promise<number> {
   const log = open(path, secrets);
   try {
@@ -133,10 +134,28 @@ export async function erase(path: string, secrets: Secrets, userKeys: readonly s
         await nextTurn();
       }
     }
+    eraseMember(log, userKeys);
     return waiting;
   } finally {
     log.close();
   }
+}
+
+/**
+ * No removal can be sent without an engine. So the user's rows go at once, and the suppression keeps a later run from
+ * adding the user again. Rows of an open run may hold the user too: they go all.
+ */
+function eraseMember(log: SqliteLog, userKeys: readonly string[]): void {
+  for (const { segment } of log.sync({ of: 'segments', args: [0] }))
+    log.sync({ of: 'dropStaging', args: [segment] });
+  const found = log.sync({ of: 'segmentsOf', args: [userKeys.flatMap(memberKeysOf)] });
+  if (found.length === 0) return;
+  const terms = { value: null, expiration: null, sinceMinutes: 0 };
+  log.commit({ members: found.map((member) => ({ ...member, ...terms, state: 'gone' })) });
+  const key = log.getMeta(suppressionKeyNote) ?? newSuppressionKey();
+  log.setMeta(suppressionKeyNote, key);
+  const hashes = userKeys.map((userKey) => suppressionHashOf(key, userKey));
+  log.sync({ of: 'suppress', args: [hashes, [], Date.now()] });
 }
 
 function withLog<T>(path: string, call: (log: SqliteLog) => T): T {

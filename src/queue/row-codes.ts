@@ -2,7 +2,7 @@
 
 import type { Lane, RowState } from './store';
 
-export const laneCodes = { add: 0, removal: 1 } as const satisfies Record<Lane, number>;
+export const laneCodes = { add: 0, removal: 1, bulk: 2 } as const satisfies Record<Lane, number>;
 export const lanesByCode = byCode(laneCodes);
 const stateCodes = { waiting: 0, repeat: 1 } as const satisfies Record<RowState, number>;
 export const statesByCode = byCode(stateCodes);

@@ -8,6 +8,7 @@
 // machine's clock.
 
 import type { NewRow, QueueStore } from './store';
+import type { SyncState } from './sync-store';
 
 /** One Node-RED process. */
 export interface Instance {
@@ -31,6 +32,11 @@ export interface Batch {
   /** Id of the instance that has to report the outcomes. At least one row; all or none are appended. */
   readonly instance: string;
   readonly rows: readonly SharedRow[];
+  /**
+   * States of syncs that change with the batch. Only the active instance has any: the batch is not appended once its fencing
+   * token is over, and then rejects with `fenced`.
+   */
+  readonly sync?: { readonly fencingToken: number; readonly states: readonly SyncState[] };
   /** Limits of the whole queue. */
   readonly maxEntries: number;
   readonly maxChars: number;

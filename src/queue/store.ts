@@ -5,10 +5,15 @@
 // removes it.
 
 import { printable } from '../entry/foreign-text';
+import type { MemberChange, SyncState, SyncStore } from './sync-store';
 
-/** Rows with a removal are read before the others, so that removals do not wait for a backlog of adds. */
-export type Lane = 'add' | 'removal';
-export const lanes: readonly Lane[] = ['removal', 'add'];
+/**
+ * Rows with a removal are read before the others, so that removals do not wait for a backlog of adds. `bulk`: rows of a
+ * whole audience, adds and removals, which wait behind both.
+ */
+export type Lane = 'add' | 'removal' | 'bulk';
+/** In the order in which they are sent. */
+export const lanes: readonly Lane[] = ['removal', 'add', 'bulk'];
 
 /**
  * - `waiting`: pending.
@@ -93,6 +98,10 @@ export interface Commit {
   readonly settle?: readonly number[];
   /** Outcomes that other instances have to report (see shared-log.ts). Only for shared logs. */
   readonly outcomes?: readonly OutcomeRow[];
+  /** Members of synced segments, in order: those that this commit acknowledges. */
+  readonly members?: readonly MemberChange[];
+  /** States of syncs; ignored where the segment is not kept. */
+  readonly syncStates?: readonly SyncState[];
 }
 
 /** Recovered in-flight request: the record of a request that an earlier process left. */
@@ -130,6 +139,8 @@ export interface UserRange {
  * that a read never returns a row whose removal was committed before it.
  */
 export interface QueueStore {
+  /** Members of synced segments, and the runs that change them; absent where the store keeps none. */
+  readonly sync?: SyncStore;
   /** Whether the content of a resolved commit survives kill -9. */
   readonly durable: boolean;
   /** Rejects with a QueueError; may then be called again. Also after `close`. */

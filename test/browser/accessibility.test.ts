@@ -23,6 +23,7 @@ const flows: FlowNode[] = [
     segments: [{ by: 'id', segment: '10999' }],
     wires: [['out-shop'], []],
   },
+  { ...place, id: 'sync', type: 'xandr-audience-sync', x: 350, segment: '10002', wires: [[], []] },
   { ...place, id: 'usage', type: 'xandr-audience-usage', x: 500, wires: [[], []] },
 ];
 
@@ -51,7 +52,7 @@ describe(`axe in the editor of Node-RED ${nodeRedVersion}`, function () {
     describe(theme, () => {
       before(() => editor.setTheme(theme));
 
-      for (const id of ['builder', 'out-shop', 'usage', 'account-shop', 'account-seat']) {
+      for (const id of ['builder', 'out-shop', 'sync', 'usage', 'account-shop', 'account-seat']) {
         it(`finds nothing on the form of ${id}`, async () => {
           if (id.startsWith('account')) await editor.editConfig(id);
           else await editor.edit(id);

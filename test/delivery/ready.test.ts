@@ -7,17 +7,17 @@ import { User } from '../../src/delivery/pending/user';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 
-function userOf(number: number, removes: boolean): User {
-  const entry = entryOf(device(number), [{ seg_id: 1, expiration: removes ? -1 : 60 }]);
-  const user = new User(entry.userKey, number);
-  user.add(
-    new PendingEntry(
-      { seq: number + 1, source: { node: 'n', account: 'a' }, eventMonoMs: 0, appendedWallMs: 0 },
-      entry,
-      'waiting',
-    ),
-  );
+function userOf(number: number, removes: boolean, bulk = false): User {
+  const user = new User(entryOf(device(number), [{ seg_id: 1 }]).userKey, number);
+  user.add(pendingOf(number, removes, bulk));
   return user;
+}
+
+function pendingOf(number: number, removes: boolean, bulk: boolean, seq = number + 1): PendingEntry {
+  const entry = entryOf(device(number), [{ seg_id: 1, expiration: removes ? -1 : 60 }]);
+  const source = { node: 'n', account: 'a' };
+  const lane = bulk ? 'bulk' : removes ? 'removal' : 'add';
+  return new PendingEntry({ seq, lane, source, eventMonoMs: 0, appendedWallMs: 0 }, entry, 'waiting');
 }
 
 function drained(ready: ReadyUsers, account = 'a'): User[] {
@@ -44,16 +44,22 @@ describe('the ready queue', () => {
     assert.equal(kinds, `${'rrrra'.repeat(5)}${'a'.repeat(15)}`);
   });
 
+  it('returns a bulk entry in every tenth slot, in the place of a removal, and after all others', () => {
+    const ready = new ReadyUsers();
+    for (let i = 0; i < 60; i += 1) ready.put(userOf(i, i < 20, i >= 40), 'a');
+    assert.equal(ready.someLive('a'), true);
+    const order = drained(ready)
+      .map(({ lane }) => lane[0])
+      .join('');
+    assert.equal(order, `${'rrrrarrrba'.repeat(2)}rrrrarrabaaaaaaaaabaaaaa${'b'.repeat(16)}`);
+    assert.equal(ready.someLive('a'), false);
+  });
+
   it('moves a user from the adds to the removals when a removal arrives, and not back', () => {
     const ready = new ReadyUsers();
     const users = [0, 1, 2].map((number) => userOf(number, false));
     for (const user of users) ready.put(user, 'a');
-    const entry = entryOf(device(2), [{ seg_id: 2, expiration: -1 }]);
-    const removal = new PendingEntry(
-      { seq: 9, source: { node: 'n', account: 'a' }, eventMonoMs: 0, appendedWallMs: 0 },
-      entry,
-      'waiting',
-    );
+    const removal = pendingOf(2, true, false, 9);
     users[2]!.add(removal);
     ready.put(users[2]!, 'a');
     removal.blocks[0]!.state = 'ended';

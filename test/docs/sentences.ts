@@ -16,6 +16,8 @@ export interface Sentence {
 const messages = new Set([
   ...['status', 'error', 'rejection', 'issue', 'invalid', 'validate', 'test'],
   // Of segments that builders name, and of the tab Audience.
+  // Of synced segments: why a run was not applied.
+  'run',
   ...['segment', 'reply', 'trouble', 'metrics'],
 ]);
 /** Keys of hints, buttons and good news in between, and of single messages elsewhere. */

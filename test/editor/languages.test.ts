@@ -6,7 +6,7 @@ import { withSection } from '../../nodes/shared/docs';
 import { statusText } from '../../nodes/shared/queue-state';
 import { lookUp, read, translate, wordsOf, type Words } from './bundle';
 
-const nodes = ['account', 'instant-audience-out', 'segment-builder', 'audience-usage'];
+const nodes = ['account', 'instant-audience-out', 'segment-builder', 'audience-usage', 'audience-sync'];
 const languages = ['de', 'ja'];
 const sources = path.join(__dirname, '..', '..', 'nodes');
 

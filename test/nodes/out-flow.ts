@@ -9,6 +9,7 @@ import accountNode from '../../nodes/account/account';
 import { engines, sandbox } from '../../nodes/account/process-wide';
 import outNode from '../../nodes/instant-audience-out/instant-audience-out';
 import builderNode from '../../nodes/segment-builder/segment-builder';
+import syncNode from '../../nodes/audience-sync/audience-sync';
 import usageNode from '../../nodes/audience-usage/audience-usage';
 
 const nodesFolder = path.join(__dirname, '..', '..', 'nodes');
@@ -17,6 +18,7 @@ const files = {
   account: 'account.json',
   'instant-audience-out': 'instant-audience-out.json',
   'audience-usage': 'audience-usage.json',
+  'audience-sync': 'audience-sync.json',
   'segment-builder': 'segment-builder.json',
 } as const;
 type NodeSet = keyof typeof files;
@@ -275,6 +277,7 @@ export async function loadWith(
   const ours = [
     loaded(outNode, 'instant-audience-out'),
     loaded(usageNode, 'audience-usage'),
+    loaded(syncNode, 'audience-sync'),
     loaded(builderNode, 'segment-builder'),
   ];
   const types = [account, ...ours, ...ownNodes];

@@ -17,7 +17,7 @@ export interface Compiled {
 
 export function compileStore(): Compiled {
   const directory = mkdtempSync(join(tmpdir(), 'outbox-compiled-'));
-  const entryPoints = ['sqlite-store', 'sqlite-log', 'sqlite-worker'].map((name) =>
+  const entryPoints = ['sqlite-store', 'sqlite-log', 'sqlite-worker', 'staging-worker'].map((name) =>
     join(sources, `${name}.ts`),
   );
   buildSync({
@@ -25,7 +25,7 @@ export function compileStore(): Compiled {
     outdir: directory,
     bundle: true,
     packages: 'external',
-    external: ['./sqlite-worker'],
+    external: ['./sqlite-worker', './staging-worker'],
     platform: 'node',
     target: 'es2023',
   });

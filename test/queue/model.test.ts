@@ -37,7 +37,7 @@ const append = fc.record({
     { weight: 40, arbitrary: fc.integer({ min: 1, max: 2 }) },
     { weight: 1, arbitrary: fc.constant(0) },
   ),
-  lane: fc.constantFrom('add' as const, 'removal' as const),
+  lane: fc.constantFrom('add' as const, 'removal' as const, 'bulk' as const),
   userHash,
   source: fc.constantFrom(
     { node: 'a', account: 'x' },
@@ -96,7 +96,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: fc
       .tuple(
-        fc.constantFrom('add' as const, 'removal' as const),
+        fc.constantFrom('add' as const, 'removal' as const, 'bulk' as const),
         seq,
         fc.oneof(seq, fc.constant(Infinity)),
         seq,
@@ -163,6 +163,7 @@ async function compare(steps: readonly Step[], model: QueueStore, real: QueueSto
     ...(real.durable ? [{ kind: 'reopen' } as const] : []),
     { kind: 'read', args: ['add', 0, Infinity, Infinity] },
     { kind: 'read', args: ['removal', 0, Infinity, Infinity] },
+    { kind: 'read', args: ['bulk', 0, Infinity, Infinity] },
   ];
   for (const what of last) {
     assert.deepEqual(await resultOf(callOf(real, what, 0)), await resultOf(callOf(model, what, 0)));

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 
 import { hashUserKey, userKeyOf, userKeysOf } from '../../src/entry/keys';
 import { erase, lookAt, moveAway, purge, storeOf, type TakeMoved } from '../../src/queue/orphaned-queue';
+import { memberKeyOf } from '../../src/entry/member-key';
 import { QueueError } from '../../src/queue/store';
+import { suppressionHashOfMember, suppressionKeyNote } from '../../src/queue/suppression';
 import { openLog } from '../../src/queue/sqlite/sqlite-log';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { codeOf, newRow, temporaryFolder } from './rows';
@@ -116,6 +118,37 @@ describe('an orphaned queue file', () => {
     assert.equal(lookAt(path).waiting, 4_995);
     assert.equal(await erase(path, [], userKeysOf('aaid', idOf(8))), 0);
     assert.equal(await erase(path, [], userKeysOf('idfa', idOf(8))), 5);
+  });
+
+  it('forgets an erased user as a member, and suppresses the user; a purge forgets no member', async () => {
+    const path = orphanedQueue(10);
+    const store = new SqliteStore(path);
+    await store.open();
+    await store.sync!.keep('i1');
+    await store.sync!.beginStaging('i1');
+    const terms = { value: null, expiration: 0 };
+    const [gone, stays] = [memberKeyOf(null, idOf(7).toUpperCase()), memberKeyOf('idfa', idOf(8))];
+    await store.sync!.stage('i1', [{ memberKey: gone, ...terms }]);
+    const members = [gone, stays].map((memberKey) => ({
+      segment: 'i1',
+      memberKey,
+      ...terms,
+      state: 'member' as const,
+      sinceMinutes: 1,
+    }));
+    await store.commit({ members });
+    await store.close();
+    await purge(path);
+    await erase(path, [], userKeysOf(null, idOf(7)));
+    await store.open();
+    assert.deepEqual(await store.sync!.segmentsOf([gone, stays]), [{ segment: 'i1', memberKey: stays }]);
+    assert.equal(await store.sync!.staged('i1'), 'none');
+    const key = await store.getMeta(suppressionKeyNote);
+    assert.deepEqual(
+      (await store.sync!.suppressions()).map(({ hash }) => hash),
+      [suppressionHashOfMember(key!, gone)],
+    );
+    await store.close();
   });
 
   it('is not touched while an engine uses it, and is never created', async () => {

@@ -7,7 +7,7 @@ import { packNew, packRead, unpackNew, unpackRead } from '../../src/queue/sqlite
 
 const source = fc.record({ node: fc.string(), account: fc.string() }, { noNullPrototype: true });
 const row = fc.record({
-  lane: fc.constantFrom<NewRow['lane']>('add', 'removal'),
+  lane: fc.constantFrom<NewRow['lane']>('add', 'removal', 'bulk'),
   userHash: fc.maxSafeNat(),
   source: fc.nat({ max: 2 }),
   eventWallMs: fc.double({ noNaN: true }),

@@ -6,6 +6,7 @@ import type { Row } from '../../src/queue/store';
 import { moveAwayShared } from '../../src/delivery/left-shared-queue';
 import { PostgresLog } from '../../src/queue-postgres/postgres-log';
 import { eraseFrom, listQueues, purgeQueue } from '../../src/queue-postgres/postgres-orphaned';
+import { suppressionHashOf, suppressionKeyNote } from '../../src/queue/suppression';
 import { cleanUps } from '../support/clean-up';
 import { batchOf, codeOf, seqs, sharedRow } from './rows';
 import { hold, leaseMs, one, TestDatabase, two, type PostgresQueue } from './shared-stores';
@@ -97,6 +98,34 @@ describe('orphaned shared queues', function () {
     // One row of this user is to be sent again only.
     assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)], kept), 500);
     assert.equal((await found())?.waiting, 50_098 - 1_001);
+  });
+
+  it('forget an erased user as a member, and suppress the user', async () => {
+    const log = await leave(10);
+    const { store } = await hold(log);
+    const sync = store.sync!;
+    await sync.keep('i1');
+    await sync.beginStaging('i1');
+    const rows = [7, 8].map((user) => ({ memberKey: keyOf(user), value: null, expiration: 0 }));
+    await sync.stage('i1', rows);
+    await sync.endStaging('i1');
+    const member = { segment: 'i1', state: 'member' as const, sinceMinutes: 1 };
+    await store.commit({ members: rows.map((row) => ({ ...row, ...member })) });
+    await store.close();
+    await log.close(one);
+    await eraseFrom(options(), queue.schema, [keyOf(7)], (text) => text);
+    const again = await queue.log();
+    const { store: left } = await hold(again);
+    const stays = { segment: 'i1', memberKey: keyOf(8) };
+    assert.deepEqual(await left.sync!.segmentsOf([keyOf(7), keyOf(8)]), [stays]);
+    assert.deepEqual(await left.sync!.segments(), [{ segment: 'i1', state: null, members: 1, rejected: 0 }]);
+    const rules = { nowMinutes: 2, refreshPercent: 0, removes: true, resends: false };
+    const { counts } = await left.sync!.compare('i1', rules, null, 9, true);
+    assert.deepEqual([counts.add, counts.remove, counts.unchanged], [0, 0, 1]);
+    const key = await left.getMeta(suppressionKeyNote);
+    const hashes = (await left.sync!.suppressions()).map(({ hash }) => hash);
+    assert.deepEqual(hashes, [suppressionHashOf(key!, keyOf(7))]);
+    await left.close();
   });
 
   it('erase one user from outcomes that were not read, and delete erasures of that user', async () => {

@@ -61,6 +61,7 @@ export async function readAll(store: QueueStore): Promise<Row[]> {
   const pages = [
     await store.read('add', 0, Infinity, Infinity),
     await store.read('removal', 0, Infinity, Infinity),
+    await store.read('bulk', 0, Infinity, Infinity),
   ];
   return pages.flat().sort((a, b) => a.seq - b.seq);
 }

@@ -60,8 +60,8 @@ describe('the queue file', () => {
     const log = openLog(path);
     log.takeOver();
     log.commit({ append: [newRow(1), newRow(2), newRow(3), newRow(4, { lane: 'removal' })] });
-    log.commit({ repeat: [3] });
-    const rows = [...log.read('add', 0, 9, 9), ...log.read('removal', 0, 9, 9)];
+    log.commit({ repeat: [3], append: [newRow(5, { lane: 'bulk' })] });
+    const rows = (['add', 'removal', 'bulk'] as const).flatMap((lane) => log.read(lane, 0, 9, 9));
     log.close();
     assert.deepEqual(
       rows.map(({ lane, state }) => [lane, state]),
@@ -70,6 +70,7 @@ describe('the queue file', () => {
         ['add', 'waiting'],
         ['add', 'repeat'],
         ['removal', 'waiting'],
+        ['bulk', 'waiting'],
       ],
     );
     const db = new DatabaseSync(path);
@@ -82,6 +83,7 @@ describe('the queue file', () => {
         [0, 0],
         [0, 1],
         [1, 0],
+        [2, 0],
       ],
     );
   });

@@ -8,7 +8,14 @@ import { exceptions, never, terms, type Term } from './terms';
 const languages = ['de', 'ja'] as const;
 type Language = (typeof languages)[number];
 const folder = path.join(__dirname, '..', '..', 'nodes');
-const nodes = ['account', 'instant-audience-out', 'segment-builder', 'audience-usage', 'sidebar'];
+const nodes = [
+  'account',
+  'instant-audience-out',
+  'segment-builder',
+  'audience-usage',
+  'audience-sync',
+  'sidebar',
+];
 
 interface Pair {
   /** Language, node and key, or place in the help. */

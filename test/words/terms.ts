@@ -95,6 +95,14 @@ export const terms: readonly Term[] = [
   { english: /\busage statistics\b/i, de: { is: /Nutzungsstatistik/ }, ja: { is: /利用統計/ } },
   { english: /\bwarnings?\b/i, de: { is: /Warnung/ }, ja: { is: /警告/ } },
   { english: /\berrors?\b/i, de: { is: /Fehler/ }, ja: { is: /エラー/ } },
+  // ── Sync ──
+  { english: /\brows\b/i, de: { is: /Zeile/ }, ja: { is: /行/ } },
+  {
+    english: /\b(a|the|next|first|last|this|refused) run\b|\brun reports\b/i,
+    de: { is: /Lauf|Läufe/ },
+    ja: { is: /実行/, not: /ラン(?!ド)/ },
+  },
+  { english: /\brenew(s|ed|als?)?\b/i, de: { is: /erneuer/i, not: /auffrisch/i }, ja: { is: /更新/ } },
   // ── Queue ──
   {
     english: /\bqueues?\b/i,
@@ -189,6 +197,8 @@ export const exceptions: Readonly<Record<string, string>> = {
   'de audience-usage status.read': short,
   'de instant-audience-out error.control_unknown': code,
   'ja instant-audience-out error.control_unknown': code,
+  'de audience-sync error.control_unknown': code,
+  'ja audience-sync error.control_unknown': code,
   'ja segment-builder segment-builder.example.property': 'one line; the picker above lists mapped ids',
   'de account help - [Authentication Service]': 'users who log in are Benutzer, not Nutzer',
 };

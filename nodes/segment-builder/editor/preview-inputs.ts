@@ -1,7 +1,7 @@
 // Typed inputs for the preview: message properties are read here, everything else by the runtime.
 import { Later, type ResolveProperty } from '../../../src/entry/index';
 import { constantInput, itemInput, messageInput, type SplitPath } from '../../shared/message-inputs';
-import { post } from '../../shared/editor/post';
+import { post, whyNoReply, type NoReply } from '../../shared/editor/post';
 import { variableIn } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 
@@ -89,8 +89,6 @@ async function send(
   return 'code' in answer ? inputs.map(() => answer) : answer.replies;
 }
 
-type NoReply = 'notPermitted' | 'noAnswer';
-
 /** A route of the deployed builder; a key of the form's words where it does not answer. Never rejects. */
 export async function askRuntime<T>(
   { id }: EditorNode<object>,
@@ -102,12 +100,6 @@ export async function askRuntime<T>(
   } catch (reply) {
     return { code: whyNoReply(reply) };
   }
-}
-
-/** For a request to the runtime that failed: a key of the form's words. */
-export function whyNoReply(reply: unknown): NoReply {
-  const { status } = reply as JQuery.jqXHR;
-  return status === 401 || status === 403 ? 'notPermitted' : 'noAnswer';
 }
 
 function valueOf(node: EditorNode<object>, reply: Reply): unknown {

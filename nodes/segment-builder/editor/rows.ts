@@ -2,9 +2,9 @@
 import type { ExpirationUnit, SegmentRow } from '../../../src/entry/index';
 import { keepSelectable, withVariable, type InputTypes } from '../../shared/editor/choices';
 import { inputToSave, notSetType, showInput } from '../../shared/editor/not-set';
+import { makePicker, type Segment } from '../../shared/editor/picker';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { takesTime } from '../schema';
-import { makePicker, type Segment } from './picker';
 import { newRow, wholeRow, type BuilderProperties, type NamedRow } from './properties';
 import { nameInput, offerTypes, setInput, typesFor } from './typed-inputs';
 

@@ -140,6 +140,63 @@ const style = `
 .instant-audience-form .red-ui-tabs :focus-visible {
   outline-offset: -2px;
 }
+/* Search for a segment. */
+.instant-audience-form .instant-audience-picked {
+  padding-left: 116px;
+  color: var(--instant-audience-quiet);
+  overflow-wrap: anywhere;
+}
+.instant-audience-form .instant-audience-picker {
+  border: 1px solid var(--red-ui-form-input-border-color);
+  border-radius: 4px;
+  padding: 8px;
+}
+.instant-audience-form .instant-audience-picker > input {
+  width: 100%;
+  margin: 0;
+  box-sizing: border-box;
+}
+.instant-audience-form .instant-audience-found {
+  max-height: 220px;
+  overflow-y: auto;
+  margin: 6px 0 0;
+  padding: 0;
+  list-style: none;
+}
+.instant-audience-form .instant-audience-found > li {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 0 10px;
+  padding: 4px 6px;
+  border: 0;
+  border-radius: 3px;
+  cursor: pointer;
+  line-height: 1.35;
+}
+.instant-audience-form .instant-audience-found > li:hover {
+  background: var(--red-ui-list-item-background-hover);
+}
+.instant-audience-form .instant-audience-found > li[aria-selected='true'] {
+  background: var(--red-ui-list-item-background-selected);
+  outline: 1px solid var(--instant-audience-focus);
+  outline-offset: -1px;
+}
+.instant-audience-form .instant-audience-found .instant-audience-name {
+  flex: 1 1 160px;
+  overflow-wrap: anywhere;
+}
+.instant-audience-form .instant-audience-found .instant-audience-key {
+  color: var(--instant-audience-quiet);
+  overflow-wrap: anywhere;
+}
+.instant-audience-form .instant-audience-found .instant-audience-off {
+  color: var(--instant-audience-warning);
+}
+.instant-audience-form .instant-audience-picker-says {
+  margin-top: 6px;
+  color: var(--instant-audience-quiet);
+  line-height: 1.35;
+}
 `;
 
 const id = 'instant-audience-style';

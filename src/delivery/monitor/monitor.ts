@@ -8,6 +8,7 @@ import { mentions, Rejections, type Invalid } from '../respond/rejections';
 import { closedCode } from '../respond/reports';
 import { Today } from './today';
 import type { PendingEntry } from '../pending/pending-entry';
+import { erasureNode, suppressedCode } from '../sync/suppressions';
 import { Unaccounted } from '../respond/unaccounted';
 
 const mostErrors = 20;
@@ -22,8 +23,8 @@ export interface LoggedError {
   readonly times: number;
 }
 
-/** Codes of entries discarded by an operator or a closing node: nothing was wrong with them. */
-const discarded: ReadonlySet<string> = new Set(['purged', 'erased', closedCode]);
+/** Codes of entries discarded by an operator or a closing node: nothing was wrong with them. Suppressed users were erased. */
+const discarded: ReadonlySet<string> = new Set(['purged', 'erased', closedCode, suppressedCode]);
 
 export class Monitor {
   /** Since the start. */
@@ -48,10 +49,10 @@ export class Monitor {
       const { rejection } = entry;
       if (rejection !== null) {
         const { code, message } = rejection;
-        const isDiscarded = discarded.has(code);
+        const isDiscarded = discarded.has(code) || entry.source.node === erasureNode;
         if (!isDiscarded) this.failedToday.add(nowMs, 1);
         this.rejections.add(nowMs, entry.source.node, code, message, entry.checked, isDiscarded);
-      } else if (endOf(entry) === 'accepted') {
+      } else if (endOf(entry) === 'accepted' && !entry.bulk) {
         const ms = Math.max(0, nowMs - entry.appendedWallMs);
         this.latency.add(ms);
         this.sinceSample.add(ms);

@@ -1,11 +1,11 @@
 // Older rows of users in memory that are only in the store: read by user, so that a newer entry does not leave before
 // older ones are known to be covered by it, or to go first (promise 2).
 //
-// A lane is read in order. So when an entry comes into memory, older unread rows of its user are only in the other lane:
+// A lane is read in order. So when an entry comes into memory, older unread rows of its user are only in other lanes:
 // typically adds in a backlog on disk, when a removal comes. Every older row of the user is then read, as many at a time as
 // memory allows. Until they are in memory, ended entries that are newer stay there (see PendingUsers.forget).
 
-import type { Lane, QueueStore, Row, UserRange } from '../../queue/store';
+import { lanes, type Lane, type QueueStore, type Row, type UserRange } from '../../queue/store';
 import type { User } from './user';
 
 /** Which rows are unread: see ReadAhead. */
@@ -64,8 +64,11 @@ export class OlderRows {
 
   /** An entry of the user has come into memory: its older rows must follow. */
   need(user: User, lane: Lane, seq: number): void {
-    if (this.readAhead.hasUnreadIn(lane === 'add' ? 'removal' : 'add', seq - 1))
+    for (const other of lanes) {
+      if (other === lane || !this.readAhead.hasUnreadIn(other, seq - 1)) continue;
       this.ask(user, seq - 1, false);
+      return;
+    }
   }
 
   /** Every row of the user up to this one is to be erased. */

@@ -1,7 +1,7 @@
 // Pending entry with its blocks and their states.
 
 import type { Block, BlockKind, CheckedEntry } from '../../entry/entry';
-import type { NewRow, RowState, Source } from '../../queue/store';
+import type { Lane, NewRow, RowState, Source } from '../../queue/store';
 import { groupedBlocks } from './grouped-blocks';
 import type { Ending, PendingMessage } from '../pending-messages';
 
@@ -146,7 +146,8 @@ interface SeveralBlocks {
 }
 
 /** What an entry in memory keeps of its row. */
-export type EntryRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'appendedWallMs'>;
+export type EntryRow = Pick<NewRow, 'seq' | 'source' | 'eventMonoMs' | 'appendedWallMs'> &
+  Partial<Pick<NewRow, 'lane'>>;
 
 /**
  * One pending entry in memory, with what has become of its blocks so far. It is its own first block, because nearly every
@@ -161,6 +162,8 @@ export class PendingEntry extends PendingBlock implements Ending {
   /** Whether the user already had entries in memory: the read-ahead has a limit of its own for these. */
   further = false;
 
+  /** Whether it is of a whole audience, and waits behind all others. */
+  readonly bulk: boolean;
   readonly seq: number;
   readonly source: Source;
   /** Monotonic ms of the event; the expiration counts from here. */
@@ -169,7 +172,7 @@ export class PendingEntry extends PendingBlock implements Ending {
   private readonly several: SeveralBlocks | null;
 
   constructor(
-    { seq, source, eventMonoMs, appendedWallMs }: EntryRow,
+    { seq, lane, source, eventMonoMs, appendedWallMs }: EntryRow,
     readonly checked: CheckedEntry,
     /** The row's state in the store; null once the row is removed. */
     public row: RowState | null,
@@ -177,6 +180,7 @@ export class PendingEntry extends PendingBlock implements Ending {
   ) {
     super();
     this.seq = seq;
+    this.bulk = lane === 'bulk';
     this.source = source;
     this.eventMonoMs = eventMonoMs;
     this.appendedWallMs = appendedWallMs;
@@ -203,6 +207,15 @@ export class PendingEntry extends PendingBlock implements Ending {
   /** Whether it has no other block than itself. */
   get isSingle(): boolean {
     return this.several === null;
+  }
+
+  get lane(): Lane {
+    return this.bulk ? 'bulk' : laneOf(this.checked);
+  }
+
+  /** Whether it only renews a membership. */
+  get refreshes(): boolean {
+    return this.bulk && this.checked.refresh === true;
   }
 
   get ending(): Ending {
@@ -279,6 +292,11 @@ function severalOf(entry: PendingEntry): SeveralBlocks {
     index === 0 ? entry : new FurtherBlock(entry, index, segBlock),
   );
   return { blocks, open: blocks.length, unended: blocks.length, discarded: false };
+}
+
+/** The lane of an entry that is not bulk. */
+export function laneOf(checked: CheckedEntry): Lane {
+  return checked.removes ? 'removal' : 'add';
 }
 
 /** Sends an ended block again. */

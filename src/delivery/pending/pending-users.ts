@@ -4,10 +4,8 @@
 // A row leaves the store only when no older row of its user can still be sent: older rows that are only in the store are
 // read first (older-rows.ts), and in memory the order of the user's entries ensures it.
 
-import type { CheckedEntry } from '../../entry/entry';
 import { hashUserKey } from '../../entry/keys';
 import { bodyChars } from '../../entry/serialise';
-import type { Lane } from '../../queue/store';
 import { Deletions, deletionTexts, isDeletion } from '../respond/deletions';
 import { DueHeap } from './heap';
 import type { CommitBuffer } from '../commit-buffer';
@@ -18,6 +16,7 @@ import { PendingEntry, sentExpiration, type PendingBlock, type End } from './pen
 import { Readiness } from './readiness';
 import { User } from './user';
 import type { WarmUps } from './warm-ups';
+import type { MemberChanges } from '../sync/member-changes';
 
 /** Until when a recovered in-flight request of a user may run, in monotonic ms by the hash of its key. */
 export interface RecoveredRequests {
@@ -33,14 +32,19 @@ export class PendingUsers {
   private readonly late = new DueHeap<User>();
   readonly deletions = new Deletions();
 
+  private readonly commitBuffer: CommitBuffer;
+  private readonly members: MemberChanges;
+
   constructor(
-    private readonly commitBuffer: CommitBuffer,
+    { commitBuffer, members }: { readonly commitBuffer: CommitBuffer; readonly members: MemberChanges },
     private readonly readAhead: ReadAhead,
     private readonly reports: Reports,
     logins: Logins,
     private readonly recoveredRequests: RecoveredRequests,
     private readonly warmUps: WarmUps,
   ) {
+    this.commitBuffer = commitBuffer;
+    this.members = members;
     this.readiness = new Readiness(logins, warmUps, readAhead.older);
   }
 
@@ -62,15 +66,40 @@ export class PendingUsers {
     user.add(entry);
     // A newer state does not wait for the backoff of an older one.
     endBackoff(user);
-    // A deleted entry is not sent, so nothing older needs to be read before it.
-    if (this.deletions.of(entry) === null) this.readAhead.older.need(user, laneOf(entry.checked), entry.seq);
+    this.withdrawRefresh(user, entry);
+    // An entry that is not sent, such as a deleted one, needs nothing older to be read before it.
+    if (entry.unended > 0 && this.deletions.of(entry) === null)
+      this.readAhead.older.need(user, entry.lane, entry.seq);
     return user;
+  }
+
+  /**
+   * A refresh is made of what the members were when they were read. It never replaces an older entry of its user, since
+   * that one is newer news. So a refresh that stays is the oldest entry.
+   */
+  private withdrawRefresh(user: User, added: PendingEntry): void {
+    const [oldest, second] = user.entries;
+    if (second === undefined) return;
+    const refresh = added === oldest ? second : added;
+    if (!refresh.refreshes) return;
+    this.withdraw(refresh);
+    this.forget(user);
+  }
+
+  /** Ends an entry that has not been sent, as if a newer one had replaced it. */
+  withdraw(entry: PendingEntry): void {
+    for (const block of entry.blocks) {
+      if (block.again || block.state !== 'waiting') continue;
+      // It replaces nothing.
+      block.rejected = true;
+      this.end(block, 'superseded', null);
+    }
   }
 
   /** Counts an entry that was not newly appended in the read-ahead. Call before `add`. */
   count(entry: PendingEntry): void {
     entry.further = this.users.has(entry.checked.userKey);
-    this.readAhead.loaded(laneOf(entry.checked), entry.further);
+    this.readAhead.loaded(entry.lane, entry.further);
   }
 
   /** The user in memory with this key. */
@@ -123,7 +152,7 @@ export class PendingUsers {
     // An entry that has ended may already be removed.
     if (user?.undoAdd(entry) !== true) return;
     this.queuedChars -= bodyChars(entry.checked);
-    this.readAhead.unloaded(laneOf(entry.checked), entry.further, entry.seq);
+    this.readAhead.unloaded(entry.lane, entry.further, entry.seq);
     this.update(user, nowMs);
   }
 
@@ -187,6 +216,7 @@ export class PendingUsers {
 
   reject(block: PendingBlock, code: string, message: string): void {
     block.rejected = true;
+    this.members.rejected(block, code);
     const where = block.entry.isSingle ? '' : `seg_block[${block.place}]: `;
     this.end(block, 'rejected', { code, message: where + message });
   }
@@ -205,6 +235,13 @@ export class PendingUsers {
       if (block.again || (block.state !== 'waiting' && block.state !== 'absorbed')) continue;
       this.reject(block, closedCode, 'The flow was stopped before this entry could be sent.');
     }
+  }
+
+  /** Rejects the adds of an entry that has not been sent. */
+  rejectAdds(entry: PendingEntry, code: string, message: string): void {
+    for (const block of entry.blocks)
+      if (!block.again && block.state === 'waiting' && block.segBlock.expiration !== -1)
+        this.reject(block, code, message);
   }
 
   // ── Deletions ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -265,7 +302,7 @@ export class PendingUsers {
   }
 
   private retire(entry: PendingEntry): void {
-    this.readAhead.unloaded(laneOf(entry.checked), entry.further, entry.seq);
+    this.readAhead.unloaded(entry.lane, entry.further, entry.seq);
     this.queuedChars -= bodyChars(entry.checked);
     if (entry.row !== null) this.commitBuffer.mark(entry.seq, 'remove');
   }
@@ -312,10 +349,6 @@ export class PendingUsers {
   nextLateMs(): number {
     return this.late.nextAtMs();
   }
-}
-
-export function laneOf(checked: CheckedEntry): Lane {
-  return checked.removes ? 'removal' : 'add';
 }
 
 function endBackoff({ trouble }: User): void {

@@ -46,7 +46,11 @@ const stuckMarks = 10;
 
 export class ReadAhead {
   readonly older: OlderRows;
-  private readonly states: Record<Lane, LaneState> = { add: newLane(), removal: newLane() };
+  private readonly states: Record<Lane, LaneState> = {
+    add: newLane(),
+    removal: newLane(),
+    bulk: newLane(),
+  };
   /** Every row up to this sequence number is committed. */
   private tail = 0;
 
@@ -76,14 +80,19 @@ export class ReadAhead {
    */
   admits(lane: Lane, seq: number, further: boolean, appendedWallMs = Infinity): boolean {
     const state = this.states[lane];
-    const room = further ? state.further < furtherPerMark * this.memoryMark : state.loaded < this.memoryMark;
-    if (!state.unread && room) {
+    if (this.hasRoom(lane, further)) {
       state.cursor = seq;
       this.loaded(lane, further);
       return true;
     }
     this.wroteOnly(state, seq - 1, seq, appendedWallMs);
     return false;
+  }
+
+  /** Whether the next new entry stays in memory. */
+  hasRoom(lane: Lane, further: boolean): boolean {
+    const { unread, loaded, further: others } = this.states[lane];
+    return !unread && (further ? others < furtherPerMark * this.memoryMark : loaded < this.memoryMark);
   }
 
   /** Another instance appended every row up to `seq`, in either lane. */
@@ -127,7 +136,7 @@ export class ReadAhead {
   }
 
   hasUnreadThrough(seq: number): boolean {
-    return this.hasUnreadIn('removal', seq) || this.hasUnreadIn('add', seq);
+    return lanes.some((lane) => this.hasUnreadIn(lane, seq));
   }
 
   /** Every row up to this number was loaded. */
@@ -143,11 +152,12 @@ export class ReadAhead {
     return unread && seq > cursor && !endedWhileReading.has(seq);
   }
 
-  /** Epoch ms; every unread row was accepted at or after it. Infinity when no row is unread. */
+  /** Epoch ms; every unread row that is not bulk was accepted at or after it. Infinity when no such row is unread. */
   get unreadAppendedWallMs(): number {
     let wallMs = Infinity;
     for (const lane of lanes)
-      if (this.states[lane].unread) wallMs = Math.min(wallMs, this.states[lane].nextAppendedWallMs);
+      if (lane !== 'bulk' && this.states[lane].unread)
+        wallMs = Math.min(wallMs, this.states[lane].nextAppendedWallMs);
     return wallMs;
   }
 

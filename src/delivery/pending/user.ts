@@ -11,6 +11,7 @@
 // A user may have any number of entries, so the usual operations do not iterate over all of them (coalescing.ts,
 // waiting-blocks.ts). Nearly every user has one entry with one block, which needs neither: it is all that the user has then.
 
+import type { Lane } from '../../queue/store';
 import { AmbiguousRequests } from './ambiguous';
 import { Coalescing } from './coalescing';
 import { wake } from './pending-entry';
@@ -28,8 +29,9 @@ class SeveralBlocks {
   entries: PendingEntry[] = [];
   /** Entries that have ended since the last look at them. */
   closed: PendingEntry[] = [];
-  /** Number of waiting blocks, and of those whose entry has a removal. */
+  /** Number of waiting blocks, of those of bulk entries, and of the others whose entry has a removal. */
   waiting = 0;
+  bulk = 0;
   removing = 0;
   /** Number of entries that have not ended. */
   unended = 0;
@@ -55,7 +57,8 @@ class SeveralBlocks {
 
   count(block: PendingBlock, by: 1 | -1): void {
     this.waiting += by;
-    if (block.entry.checked.removes) this.removing += by;
+    if (block.entry.bulk) this.bulk += by;
+    else if (block.entry.checked.removes) this.removing += by;
   }
 }
 
@@ -231,10 +234,17 @@ export class User implements EntryOwner {
     this.ambiguous?.due.push(block);
   }
 
-  /** Whether a removal waits. */
+  /** Whether a removal waits that is not bulk. */
   get removes(): boolean {
     if (this.several !== null) return this.several.removing > 0;
-    return this.waits && this.only!.checked.removes;
+    return this.waits && this.only!.lane === 'removal';
+  }
+
+  /** Of the waiting blocks, those that go first choose it. */
+  get lane(): Lane {
+    if (this.removes) return 'removal';
+    const isBulk = this.several === null ? this.only?.bulk : this.several.waiting === this.several.bulk;
+    return isBulk === true ? 'bulk' : 'add';
   }
 
   get waits(): boolean {

@@ -15,6 +15,7 @@ import type { SentCounts, SentCountStore } from '../monitor/sent-counts';
 import type { AmbiguousRequests } from '../pending/ambiguous';
 import type { PendingBlock, PendingEntry } from '../pending/pending-entry';
 import { mostWarnings } from '../pending-messages';
+import type { MemberChanges } from '../sync/member-changes';
 import type { Unaccounted } from './unaccounted';
 import type { Trouble, User } from '../pending/user';
 
@@ -38,6 +39,7 @@ export interface OutcomesParts {
   readonly log: (level: 'warn' | 'error', text: string) => void;
   readonly sent: SentCountStore;
   readonly unaccounted: Unaccounted;
+  readonly members: MemberChanges;
 }
 
 export class Outcomes {
@@ -193,7 +195,7 @@ export class Outcomes {
         continue;
       }
       countBlock(sent, block);
-      this.acceptedBlock(block, warnings);
+      this.acceptedBlock(block, sentMs, warnings);
     }
     if (ambiguous !== null)
       blocks.forEach((block, place) => markDue(block, replaced[place]!, ambiguous, sentMs));
@@ -207,8 +209,9 @@ export class Outcomes {
     if (blockLimit !== null) trouble.blockLimit = blockLimit >= blocksPerUser / 2 ? null : blockLimit * 2;
   }
 
-  private acceptedBlock(block: PendingBlock, warnings: readonly string[]): void {
+  private acceptedBlock(block: PendingBlock, sentMs: number, warnings: readonly string[]): void {
     if (warnings.length > 0) noteWarnings(block.entry, warnings);
+    this.parts.members.accepted(block, sentMs);
     this.parts.pendingUsers.end(block, block.sentExpired ? 'expired' : 'accepted', null);
     this.canary = block;
   }

@@ -1,11 +1,14 @@
-// Ready queue: users that can be sent now, by account and lane. Removals go first, but every fifth slot goes to
-// an add, so that removals never starve adds.
+// Ready queue: users that can be sent now, by account and lane. Removals go first, adds next, bulk entries last. But every
+// fifth slot goes to an add, and every tenth to a bulk entry, so that none of them starves.
 
+import { lanes } from '../../queue/store';
 import { Fifo } from '../pending/fifo';
 import type { ReadyQueue, User } from '../pending/user';
 
 /** Every slot of this number goes to a waiting add. */
 const placesPerAdd = 5;
+/** Of so many slots, the one before the last goes to a waiting bulk entry: it takes the place of a removal, not of an add. */
+const placesPerBulk = 10;
 
 /** One lane of one account. */
 class LaneQueue extends Fifo<User> implements ReadyQueue {
@@ -25,38 +28,58 @@ class LaneQueue extends Fifo<User> implements ReadyQueue {
   }
 }
 
-/** The two lanes of one account. */
+/** The lanes of one account. */
 class AccountQueues {
   readonly removal = new LaneQueue(this);
   readonly add = new LaneQueue(this);
-  /** Number of users in both lanes, without stale positions. */
+  readonly bulk = new LaneQueue(this);
+  /** Number of users in all lanes, without stale positions. */
   size = 0;
   private place = 0;
 
   shift(): User | null {
+    const { bulk } = this;
+    bulk.dropStale();
+    const next = this.someLive ? this.nextLane() : bulk;
+    return next.shift() ?? null;
+  }
+
+  /** Whether any user is in another lane than bulk. */
+  get someLive(): boolean {
     const { removal, add } = this;
     removal.dropStale();
     add.dropStale();
-    if (removal.size === 0) return add.shift() ?? null;
-    if (add.size === 0) return removal.shift() ?? null;
-    this.place = (this.place + 1) % placesPerAdd;
-    return (this.place === 0 ? add.shift() : removal.shift()) ?? null;
+    return removal.size > 0 || add.size > 0;
+  }
+
+  /** Call only if `someLive`. */
+  private nextLane(): LaneQueue {
+    const { removal, add, bulk } = this;
+    const first = removal.size > 0 ? removal : add;
+    if (bulk.size === 0 && (first === add || add.size === 0)) return first;
+    this.place = (this.place + 1) % placesPerBulk;
+    if (bulk.size > 0 && this.place === placesPerBulk - 1) return bulk;
+    return add.size > 0 && this.place % placesPerAdd === 0 ? add : first;
   }
 
   pop(): User | null {
-    return this.add.pop() ?? this.removal.pop() ?? null;
+    return this.add.pop() ?? this.removal.pop() ?? this.bulk.pop() ?? null;
   }
 }
 
 export class ReadyUsers {
   private readonly byAccount = new Map<string, AccountQueues>();
 
-  /** Appends a user to its lane, or moves it from the adds to the removals. */
+  /** Appends a user to its lane, unless it is in one that goes first. */
   put(user: User, account: string): void {
     const queues = this.queues(account);
-    const queue = user.removes ? queues.removal : queues.add;
-    if (user.queue === queue || (user.queue === queues.removal && queue === queues.add)) return;
+    const { lane } = user;
+    for (const one of lanes) {
+      if (user.queue === queues[one]) return;
+      if (one === lane) break;
+    }
     this.forget(user);
+    const queue = queues[lane];
     user.queue = queue;
     queue.push(user);
     queues.size += 1;
@@ -65,7 +88,7 @@ export class ReadyUsers {
   /** Puts a user that `shift` returned back to the front. */
   putBack(user: User, account: string): void {
     const queues = this.queues(account);
-    const queue = user.removes ? queues.removal : queues.add;
+    const queue = queues[user.lane];
     user.queue = queue;
     queue.unshift(user);
     queues.size += 1;
@@ -94,6 +117,11 @@ export class ReadyUsers {
 
   size(account: string): number {
     return this.byAccount.get(account)?.size ?? 0;
+  }
+
+  /** Whether a user of the account is in another lane than bulk. */
+  someLive(account: string): boolean {
+    return this.byAccount.get(account)?.someLive === true;
   }
 
   accounts(): Iterable<string> {

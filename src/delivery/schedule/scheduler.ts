@@ -24,6 +24,8 @@ const postsPerFullQuota = 10;
  * at most one of them too early (promise 3).
  */
 const spreadOverMs = 900;
+/** While other accounts have live entries, every request of this number is of an account that has only bulk entries. */
+const postsPerBulk = 10;
 /** A request may leave this much before it is due, when a commit delayed the one before. */
 const catchUpMs = 20;
 
@@ -39,6 +41,7 @@ export class Scheduler {
   request: RequestLimits;
   private lingerSinceMs: number | null = null;
   private nextAccount = 0;
+  private bulkPlace = 0;
   private lastPost = 0;
   /** Whether the next try, while everything is refused, takes the newest user: a good one may be behind many bad ones. */
   private triesNewest = false;
@@ -186,8 +189,7 @@ export class Scheduler {
     if (nowMs < this.circuitBreaker.triesFromMs) return null;
     for (let accounts = this.accountsReady(); accounts.length > 0; accounts = this.accountsReady()) {
       if (this.lingers(accounts, nowMs, free) || nowMs < this.spacedUntilMs(free)) return null;
-      this.nextAccount = (this.nextAccount + 1) % accounts.length;
-      const account = accounts[this.nextAccount]!;
+      const account = this.accountInTurn(accounts);
       const most = Math.min(free.users, this.request.usersPerPost, this.spread());
       const batchBuilder = this.fill(account, most, nowMs);
       if (batchBuilder.size === 0) continue;
@@ -200,6 +202,21 @@ export class Scheduler {
     }
     this.lingerSinceMs = null;
     return null;
+  }
+
+  private accountInTurn(accounts: readonly string[]): string {
+    const among = accounts.length === 1 ? accounts : this.accountsFirst(accounts);
+    this.nextAccount = (this.nextAccount + 1) % among.length;
+    return among[this.nextAccount]!;
+  }
+
+  /** Those with live entries, or at times the others. */
+  private accountsFirst(accounts: readonly string[]): readonly string[] {
+    const { ready } = this.pendingUsers.readiness;
+    const live = accounts.filter((account) => ready.someLive(account));
+    if (live.length === 0 || live.length === accounts.length) return accounts;
+    this.bulkPlace = (this.bulkPlace + 1) % postsPerBulk;
+    return this.bulkPlace === 0 ? accounts.filter((account) => !live.includes(account)) : live;
   }
 
   /**

@@ -34,6 +34,12 @@ export type BuildResult =
 export interface Builder {
   /** Never throws or rejects. Synchronous unless an input is asynchronous, or the items take more than one slice. */
   build(message: Readonly<Record<string, unknown>>, slices?: Slices): BuildResult | Promise<BuildResult>;
+  /** Builds from a list that belongs to the message, such as rows of a table. Never throws or rejects. */
+  buildItems(
+    message: Readonly<Record<string, unknown>>,
+    list: readonly unknown[],
+    slices: Slices,
+  ): readonly BuiltItem[] | Promise<readonly BuiltItem[]>;
 }
 
 export type CompileResult =
@@ -55,6 +61,7 @@ export function compileBuilder(
   const builder: Builder = {
     build: (message, slices = oneSlice) =>
       items === null ? buildMessage(buildItem, message) : buildItems({ buildItem, items, message, slices }),
+    buildItems: (message, list, slices) => buildFrom({ buildItem, message, slices }, list, []),
   };
   return { ok: true, builder };
 }
@@ -71,21 +78,22 @@ function buildMessage(
     : itemsResult([built]);
 }
 
-/** A message with a list of items. */
+/** A message with a list. */
 interface Work {
   readonly buildItem: BuildItem;
-  readonly items: Input;
   readonly message: BuildContext['message'];
   readonly slices: Slices;
 }
 
-function buildItems(work: Work): BuildResult | Promise<BuildResult> {
+type ListWork = Work & { readonly items: Input };
+
+function buildItems(work: ListWork): BuildResult | Promise<BuildResult> {
   const value = evaluateInput(work.items, { message: work.message, item: undefined });
   if (value instanceof Later) return Promise.resolve(settle(value)).then((list) => buildList(work, list));
   return buildList(work, value);
 }
 
-function buildList(work: Work, list: unknown): BuildResult | Promise<BuildResult> {
+function buildList(work: ListWork, list: unknown): BuildResult | Promise<BuildResult> {
   const { items } = work;
   if (list instanceof Failed) return { kind: 'refused', issue: failedIssue(items, list) };
   if (!Array.isArray(list))
@@ -94,7 +102,8 @@ function buildList(work: Work, list: unknown): BuildResult | Promise<BuildResult
     const params = { got: list.length, max: maxEntries };
     return { kind: 'refused', issue: issueOf('items_too_many', items, params) };
   }
-  return buildFrom(work, list, []);
+  const built = buildFrom(work, list, []);
+  return built instanceof Promise ? built.then(itemsResult) : itemsResult(built);
 }
 
 /** Builds the items after those in `built`; continues asynchronously from the first item that has to wait. */
@@ -102,7 +111,7 @@ function buildFrom(
   work: Work,
   list: readonly unknown[],
   built: BuiltItem[],
-): BuildResult | Promise<BuildResult> {
+): readonly BuiltItem[] | Promise<readonly BuiltItem[]> {
   const { buildItem, message, slices } = work;
   while (built.length < list.length) {
     const pause = slices.next();
@@ -111,7 +120,7 @@ function buildFrom(
     if (item instanceof Promise) return buildRest(work, list, built, item);
     built.push(item);
   }
-  return itemsResult(built);
+  return built;
 }
 
 async function buildRest(
@@ -119,14 +128,14 @@ async function buildRest(
   list: readonly unknown[],
   built: BuiltItem[],
   pending: Promise<BuiltItem>,
-): Promise<BuildResult> {
+): Promise<readonly BuiltItem[]> {
   built.push(await pending);
   while (built.length < list.length) {
     const pause = slices.next();
     if (pause !== null) await pause;
     built.push(await buildItem({ message, item: list[built.length] }));
   }
-  return itemsResult(built);
+  return built;
 }
 
 function itemsResult(items: readonly BuiltItem[]): BuildResult {

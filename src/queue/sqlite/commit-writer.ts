@@ -4,6 +4,7 @@ import { runsOf } from '../commit-parts';
 import { laneCodes } from '../row-codes';
 import type { Commit, Lane, NewRow } from '../store';
 import { columnsPerRow, rowsPerInsert, type LogStatements } from './log-statements';
+import type { MemberTables } from './member-tables';
 import type { RowCipher } from './row-cipher';
 import type { Sources } from './sources';
 
@@ -28,6 +29,7 @@ export class CommitWriter {
     private readonly statements: LogStatements,
     private readonly sources: Sources,
     private readonly cipher: RowCipher,
+    private readonly members: MemberTables,
   ) {}
 
   *apply(commit: Commit, totals: Totals, rowsPerStep: number): Steps<void> {
@@ -43,11 +45,14 @@ export class CommitWriter {
     for (const { post, untilWallMs } of commit.unknown ?? [])
       this.statements.setRecordUnknown.run(untilWallMs, post);
     for (const post of commit.settle ?? []) this.statements.settleRecord.run(post);
+    if (commit.members !== undefined) this.members.apply(commit.members);
+    if (commit.syncStates !== undefined) this.members.setStates(commit.syncStates);
     this.setTotals(totals);
   }
 
   setTotals({ lastSeq, waiting, bodyChars, warmSeq, commits }: Totals): void {
-    this.statements.setTotals.run(lastSeq, waiting, bodyChars, warmSeq.add, warmSeq.removal, commits);
+    const { add, removal, bulk } = warmSeq;
+    this.statements.setTotals.run(lastSeq, waiting, bodyChars, add, removal, bulk, commits);
   }
 
   #append(rows: readonly NewRow[], totals: Totals): void {

@@ -37,9 +37,29 @@ const tagBytes = 16;
 const sessionBytes = 8;
 const counterBytes = 6;
 const headBytes = sessionBytes + counterBytes;
+/** So that different members of a file never share a blind index. */
+const memberTagBytes = 16;
+
+/** A member as its row names it. */
+export interface MemberName {
+  /** The member key, or its blind index. */
+  readonly key: string | Uint8Array;
+  /** The member key; null when it is not encrypted. */
+  readonly encrypted: Uint8Array | null;
+}
+
+export function memberNameOf(cipher: Cipher | null, memberKey: string): MemberName {
+  if (cipher === null) return { key: memberKey, encrypted: null };
+  return { key: cipher.memberTagOf(memberKey), encrypted: cipher.encryptMember(memberKey) };
+}
 
 export function isEncrypted(text: string): boolean {
   return text.startsWith(mark);
+}
+
+/** Tells the key of a file from others: rows that were staged under another one match no member. */
+export function stampOf(cipher: Cipher | null): string {
+  return cipher === null ? '' : Buffer.from(cipher.memberTagOf('')).toString('hex');
 }
 
 /** A random data key for a new file. */
@@ -82,6 +102,7 @@ function wrappingKey(secret: string, salt: Buffer): KeyObject {
 export class Cipher {
   readonly #sessionsKey: KeyObject;
   readonly #tags: Cipheriv;
+  readonly #membersKey: KeyObject;
   readonly #session = randomBytes(sessionBytes);
   readonly #sessionKey: KeyObject;
   /** Session keys, by the session id in the texts that were read. */
@@ -90,7 +111,8 @@ export class Cipher {
   readonly #block = Buffer.alloc(16);
   #encrypted = 0;
 
-  constructor(dataKey: Buffer) {
+  /** `dataKey`: stays in memory; another thread makes its own cipher of it. */
+  constructor(readonly dataKey: Uint8Array) {
     const derived = (purpose: string): KeyObject =>
       createSecretKey(
         Buffer.from(hkdfSync('sha256', dataKey, '', `instant-audience queue: ${purpose}`, keyBytes)),
@@ -98,6 +120,7 @@ export class Cipher {
     this.#sessionsKey = derived('sessions');
     // ECB without chaining: one block is a keyed permutation, which is all that the blind index needs.
     this.#tags = createCipheriv('aes-256-ecb', derived('users'), null).setAutoPadding(false);
+    this.#membersKey = derived('members');
     this.#sessionKey = this.#keyOf(this.#session);
   }
 
@@ -109,6 +132,20 @@ export class Cipher {
     this.#block.writeDoubleLE(userHash, 0);
     const tag = this.#tags.update(this.#block);
     return (tag.readUInt32LE(0) & 0x1fffff) * 0x100000000 + tag.readUInt32LE(4);
+  }
+
+  /** Blind index of a member key. */
+  memberTagOf(memberKey: string): Uint8Array {
+    return createHmac('sha256', this.#membersKey).update(memberKey).digest().subarray(0, memberTagBytes);
+  }
+
+  encryptMember(memberKey: string): Uint8Array {
+    return this.#encrypt(Buffer.from(memberKey, 'utf8'));
+  }
+
+  /** Decrypts a member key of `encryptMember`; null as for `open`. */
+  openMember(encrypted: Uint8Array): string | null {
+    return this.#decrypt(Buffer.from(encrypted))?.toString('utf8') ?? null;
   }
 
   cipher(text: string): string {
@@ -133,20 +170,24 @@ export class Cipher {
     return bytes === null ? null : { userHash: bytes.readDoubleLE(0), body: bytes.toString('utf8', 8) };
   }
 
-  /** Each session of a process has its own key, so that a counter value is never used twice with one key. */
   #cipher(bytes: Buffer): string {
+    return mark + this.#encrypt(bytes).toString('base64');
+  }
+
+  /** Each session of a process has its own key, so that a counter value is never used twice with one key. */
+  #encrypt(bytes: Buffer): Buffer {
     const head = Buffer.allocUnsafe(headBytes);
     this.#session.copy(head);
     head.writeUIntLE((this.#encrypted += 1), sessionBytes, counterBytes);
     const cipher = createCipheriv(algorithm, this.#sessionKey, this.#nonceOf(head));
-    return (
-      mark +
-      Buffer.concat([head, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]).toString('base64')
-    );
+    return Buffer.concat([head, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
   }
 
   #open(encrypted: string): Buffer | null {
-    const bytes = Buffer.from(encrypted.slice(mark.length), 'base64');
+    return this.#decrypt(Buffer.from(encrypted.slice(mark.length), 'base64'));
+  }
+
+  #decrypt(bytes: Buffer): Buffer | null {
     if (bytes.length < headBytes + tagBytes) return null;
     const key = this.#keyOf(bytes.subarray(0, sessionBytes));
     const decipher = createDecipheriv(algorithm, key, this.#nonceOf(bytes));

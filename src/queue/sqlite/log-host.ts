@@ -3,7 +3,8 @@
 import type { EncryptionOptions } from './encryption';
 import { openLog, type SqliteLog } from './sqlite-log';
 
-export type LogMethod = 'takeOver' | 'commit' | 'read' | 'rowsOfUsers' | 'getMeta' | 'setMeta' | 'tidy';
+export type LogMethod =
+  'takeOver' | 'commit' | 'read' | 'rowsOfUsers' | 'getMeta' | 'setMeta' | 'sync' | 'tidy';
 
 /** A call as plain data that can be sent to another thread. */
 export type LogCall = {
@@ -51,6 +52,8 @@ export function carryOut(log: SqliteLog, call: LogCall): unknown {
     case 'setMeta':
       log.setMeta(...call.args);
       return null;
+    case 'sync':
+      return log.sync(...call.args);
     case 'tidy':
       return log.tidy(...call.args);
   }

@@ -33,9 +33,13 @@ export function prepareAll(db: DatabaseSync) {
     removeRun: db.prepare('DELETE FROM entry WHERE seq BETWEEN ? AND ?'),
     readAdds: db.prepare(sql.readAdds),
     readRemovals: db.prepare(sql.readRemovals),
+    readBulk: db.prepare(sql.readBulk),
     coolAdds: db.prepare('UPDATE entry NOT INDEXED SET cold = 1 WHERE seq <= ? AND cold = 0 AND lane = 0'),
     coolRemovals: db.prepare(
       'UPDATE entry INDEXED BY entry_removal SET cold = 1 WHERE lane = 1 AND seq <= ? AND cold = 0',
+    ),
+    coolBulk: db.prepare(
+      'UPDATE entry INDEXED BY entry_bulk SET cold = 1 WHERE lane = 2 AND seq <= ? AND cold = 0',
     ),
     // Bucket after bucket, so that the rows are in order.
     rowsOf: db.prepare(
@@ -48,7 +52,7 @@ export function prepareAll(db: DatabaseSync) {
     firstSeq: db.prepare(sql.firstSeq),
     oldest: db.prepare(sql.oldest),
     setTotals: db.prepare(
-      'UPDATE total SET last_seq = ?, waiting = ?, chars = ?, warm_add = ?, warm_removal = ?, commits = ?',
+      'UPDATE total SET last_seq = ?, waiting = ?, chars = ?, warm_add = ?, warm_removal = ?, warm_bulk = ?, commits = ?',
     ),
     beginRecord: db.prepare('INSERT INTO flight (post, users) VALUES (?, ?)'),
     setRecordUnknown: db.prepare('UPDATE flight SET until_wall = ? WHERE post = ?'),

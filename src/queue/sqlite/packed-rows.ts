@@ -23,7 +23,7 @@ export interface PackedRead extends Columns {
 
 const numbersPerRow = 8;
 /** Added to the lane of a new row that is cold, and of a row that was read and is to be repeated. */
-const flag = 2;
+const flag = 4;
 
 export function packNew(rows: readonly NewRow[]): PackedNew {
   return { ...columnsOf(rows, ({ cold }) => cold === true), bodies: bodiesOf(rows).join('') };

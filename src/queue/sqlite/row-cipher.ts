@@ -4,7 +4,14 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 import type { InFlightRecord, NewRow } from '../store';
-import { isEncrypted, type Cipher, type EncryptionOptions } from './encryption';
+import {
+  isEncrypted,
+  memberNameOf,
+  stampOf,
+  type Cipher,
+  type EncryptionOptions,
+  type MemberName,
+} from './encryption';
 import { queueError } from './sqlite-errors';
 import { cipherNotes, dropCipher, hasCipher, newCipher, openCipher } from './sqlite-encryption';
 
@@ -51,6 +58,24 @@ export class RowCipher {
     return this.#writing?.cipher(value) ?? value;
   }
 
+  /** Whether what is written is encrypted. */
+  get encrypts(): boolean {
+    return this.options?.isOn === true;
+  }
+
+  /** For the thread that stages rows; null when they are plain text. */
+  get stagingKey(): Uint8Array | null {
+    return this.#writing?.dataKey ?? null;
+  }
+
+  get stamp(): string {
+    return stampOf(this.#writing);
+  }
+
+  memberNameOf(memberKey: string): MemberName {
+    return memberNameOf(this.#writing, memberKey);
+  }
+
   usersOf({ userHashes }: InFlightRecord): Uint8Array {
     const cipher = this.#writing;
     // Its length is never a multiple of eight, unlike that of plain hashes: an encrypted text is one character
@@ -69,6 +94,29 @@ export class RowCipher {
    */
   namesOf(userHash: number): number[] {
     return this.#cipher === null ? [userHash] : [userHash, this.#cipher.tagOf(userHash)];
+  }
+
+  /** Keys of the rows of a member, likewise. */
+  memberNamesOf(memberKey: string): MemberName['key'][] {
+    return this.#cipher === null ? [memberKey] : [memberKey, this.#cipher.memberTagOf(memberKey)];
+  }
+
+  /** Null when it was changed since it was encrypted. */
+  openMember({ key, encrypted }: MemberName): string | null {
+    if (typeof key === 'string') return key;
+    this.#checkDecryptable();
+    return encrypted === null ? null : (this.#cipher?.openMember(encrypted) ?? null);
+  }
+
+  memberKeyIn(name: MemberName): string {
+    const memberKey = this.openMember(name);
+    if (memberKey === null) throw queueError('damaged', this.path, 'a member cannot be opened');
+    return memberKey;
+  }
+
+  /** A stored text, as it was before `noteOf`. */
+  textIn(stored: string, what: string): string {
+    return isEncrypted(stored) ? this.openText(stored, what) : stored;
   }
 
   openText(encrypted: string, what: string): string {

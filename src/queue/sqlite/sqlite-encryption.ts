@@ -70,7 +70,8 @@ function keepKey(db: DatabaseSync, dataKey: Buffer, secret: string): void {
 function holdsEncrypted(db: DatabaseSync): boolean {
   const sql = `
     SELECT EXISTS (SELECT 1 FROM entry NOT INDEXED WHERE body >= '~' AND body < char(127))
-        OR EXISTS (SELECT 1 FROM flight WHERE length(users) % 8 <> 0) AS found`;
+        OR EXISTS (SELECT 1 FROM flight WHERE length(users) % 8 <> 0)
+        OR EXISTS (SELECT 1 FROM synced CROSS JOIN member ON member.segment = id AND key >= x'') AS found`;
   return db.prepare(sql).get()?.found !== 0;
 }
 
@@ -92,11 +93,16 @@ export function dropCipher(db: DatabaseSync, cipher: Cipher): boolean {
   return true;
 }
 
-/** `rewrite` returns null for a value that stays. */
+/** Also the states of syncs. `rewrite` returns null for a value that stays. */
 function rewriteNotes(db: DatabaseSync, rewrite: (value: string) => string | null): void {
   const update = db.prepare('UPDATE meta SET value = ? WHERE key = ?');
   for (const { key, value } of db.prepare('SELECT key, value FROM meta WHERE key <> ?').all(keyNote)) {
     const changed = rewrite(value as string);
     if (changed !== null) update.run(changed, key as string);
+  }
+  const setState = db.prepare('UPDATE synced SET state = ? WHERE id = ?');
+  for (const { id, state } of db.prepare('SELECT id, state FROM synced WHERE state IS NOT NULL').all()) {
+    const changed = rewrite(state as string);
+    if (changed !== null) setState.run(changed, id as number);
   }
 }

@@ -55,6 +55,20 @@ export function queueError(code: Code, path: string, detail: string, cause?: unk
   return new QueueError(code, sentence, { cause });
 }
 
+/** An error about the rows of a run, which are not part of the queue. `path` is their file. */
+export function stagingError(error: unknown, path: string): QueueError {
+  if (error instanceof QueueError) return error;
+  const detail = error instanceof Error ? error.message : String(error);
+  const code = codeOf(error);
+  const sentence =
+    code === 'full'
+      ? `The disk has no room for the rows of a run in ${path} (${detail}). Nobody was added or removed. Free some space, and ` +
+        'send the audience again.'
+      : `The rows of a run in ${path} cannot be used (${detail}). Nobody was added or removed. Send the audience again.`;
+  // Never `damaged`, which stops the queue.
+  return new QueueError(code === 'full' ? 'full' : 'failed', sentence, { cause: error });
+}
+
 function codeOf(error: unknown): Code {
   if (!(error instanceof Error)) return 'failed';
   if ('errcode' in error && typeof error.errcode === 'number') return codeOfResult(error.errcode);

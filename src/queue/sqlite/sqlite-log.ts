@@ -7,14 +7,16 @@ import type { DatabaseSync } from 'node:sqlite';
 import { checkAppend, isEmpty } from '../commit-parts';
 import { lanesByCode, statesByCode } from '../row-codes';
 import type { Commit, Lane, Opened, QueueError, RecoveredRecord, Row, UserRange } from '../store';
+import { suppressionKeyNote } from '../suppression';
 import { CommitWriter, type Steps, type Totals } from './commit-writer';
-import { isEncrypted, type EncryptionOptions } from './encryption';
+import type { EncryptionOptions } from './encryption';
 import { prepareAll, type LogStatements } from './log-statements';
 import { RowCipher } from './row-cipher';
 import { Sources } from './sources';
 import { checkContent } from './sqlite-check';
 import { queueError, toOpenError, toQueueError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
+import { SyncTables, type SyncCallOf, type SyncMethod, type SyncMethods } from './sync-tables';
 
 /** Free pages (8 KiB each) that are kept for later rows. */
 const sparePages = 1024;
@@ -55,6 +57,7 @@ export class SqliteLog {
   readonly #sources: Sources;
   #totals: Totals;
   readonly #cipher: RowCipher;
+  readonly #sync: SyncTables;
   readonly #writer: CommitWriter;
   /** Once the file is found damaged, it is neither read nor written. */
   #damage: QueueError | null = null;
@@ -75,7 +78,14 @@ export class SqliteLog {
       this.#totals = this.#readTotals();
       this.#warm = { ...this.#totals.warmSeq };
       this.#cipher = new RowCipher(db, path, encryption);
-      this.#writer = new CommitWriter(this.#statements, this.#sources, this.#cipher);
+      this.#sync = new SyncTables(
+        db,
+        path,
+        this.#cipher,
+        () => this.getMeta(suppressionKeyNote),
+        (work) => this.#transaction(work),
+      );
+      this.#writer = new CommitWriter(this.#statements, this.#sources, this.#cipher, this.#sync.members);
     } catch (error) {
       db.close();
       throw toOpenError(error, path);
@@ -131,7 +141,8 @@ export class SqliteLog {
 
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): readonly Row[] {
     return this.#guard(() => {
-      const statement = lane === 'add' ? this.#statements.readAdds : this.#statements.readRemovals;
+      const { readAdds, readRemovals, readBulk } = this.#statements;
+      const statement = { add: readAdds, removal: readRemovals, bulk: readBulk }[lane];
       const found = statement.all(afterSeq, throughSeq, Math.min(limit, Number.MAX_SAFE_INTEGER));
       return found.map((record) => this.#rowOf(record));
     });
@@ -170,14 +181,16 @@ export class SqliteLog {
   getMeta(key: string): string | null {
     return this.#guard(() => {
       const value = (this.#statements.getMeta.get(key)?.value as string | undefined) ?? null;
-      return value === null || !isEncrypted(value)
-        ? value
-        : this.#cipher.openText(value, `the note "${key}"`);
+      return value === null ? null : this.#cipher.textIn(value, `the note "${key}"`);
     });
   }
 
   setMeta(key: string, value: string): void {
     this.#guard(() => this.#statements.setMeta.run(key, this.#cipher.noteOf(value)));
+  }
+
+  sync<M extends SyncMethod>(call: SyncCallOf<M>): ReturnType<SyncMethods[M]> {
+    return this.#guard(() => this.#sync.carryOut(call) as ReturnType<SyncMethods[M]>);
   }
 
   /** Accounts of the rows that were ever appended. */
@@ -203,6 +216,8 @@ export class SqliteLog {
    */
   tidy(idle: boolean): boolean {
     return this.#guard(() => {
+      // Of a process that ended while it forgot a segment.
+      if (this.#sync.deleteForgotten()) return true;
       const spare = idle ? sparePages : Math.max(sparePages, Math.floor(pragma(this.db, 'page_count') / 4));
       const surplus = pragma(this.db, 'freelist_count') - spare;
       if (this.#pagesToCut >= pagesPerCut || (surplus <= 0 && this.#pagesToCut > 0)) {
@@ -276,7 +291,7 @@ export class SqliteLog {
 
   #readTotals(): Totals {
     const found = this.db
-      .prepare('SELECT last_seq, waiting, chars, warm_add, warm_removal, commits FROM total')
+      .prepare('SELECT last_seq, waiting, chars, warm_add, warm_removal, warm_bulk, commits FROM total')
       .get();
     if (found === undefined) throw queueError('damaged', this.path, 'its totals are missing');
     const highest = this.db.prepare('SELECT max(seq) AS seq FROM entry').get()?.seq as number | null;
@@ -284,7 +299,11 @@ export class SqliteLog {
       lastSeq: found.last_seq as number,
       waiting: found.waiting as number,
       bodyChars: found.chars as number,
-      warmSeq: { add: found.warm_add as number, removal: found.warm_removal as number },
+      warmSeq: {
+        add: found.warm_add as number,
+        removal: found.warm_removal as number,
+        bulk: found.warm_bulk as number,
+      },
       commits: found.commits as number,
     };
     if ((highest ?? 0) > totals.lastSeq || (highest === null && totals.waiting > 0)) {
@@ -297,10 +316,11 @@ export class SqliteLog {
    * Makes rows of an earlier process cold that were in its memory. Not before they are asked for: a start writes nothing,
    * and most of them are read soon.
    */
-  #makeCold({ add, removal }: Totals['warmSeq']): void {
+  #makeCold({ add, removal, bulk }: Totals['warmSeq']): void {
     this.#transaction(() => {
       this.#statements.coolAdds.run(add);
       this.#statements.coolRemovals.run(removal);
+      this.#statements.coolBulk.run(bulk);
     });
     this.#warm = null;
   }

@@ -27,7 +27,7 @@ export type Migration = (db: DatabaseSync) => void;
 export const migrations: readonly Migration[] = [
   (db) =>
     db.exec(`
-      -- lane: 0 add, 1 removal; state: 0 waiting, 1 repeat; chars: length of body in UTF-16 units; cold: 1 when the
+      -- lane: 0 add, 1 removal, 2 bulk; state: 0 waiting, 1 repeat; chars: length of body in UTF-16 units; cold: 1 when the
       -- row was appended without being in memory, or left by an earlier process.
       CREATE TABLE entry (
         seq INTEGER PRIMARY KEY,
@@ -43,6 +43,7 @@ export const migrations: readonly Migration[] = [
         body TEXT NOT NULL
       ) STRICT;
       CREATE INDEX entry_removal ON entry (lane) WHERE lane = 1;
+      CREATE INDEX entry_bulk ON entry (lane) WHERE lane = 2;
       CREATE INDEX entry_cold ON entry (${bucketOf('seq')}, user) WHERE cold = 1;
       CREATE TABLE source (
         id INTEGER PRIMARY KEY,
@@ -52,8 +53,8 @@ export const migrations: readonly Migration[] = [
       -- users: hashes as 64-bit floats, little-endian; post below 0: left by an earlier process.
       CREATE TABLE flight (post INTEGER PRIMARY KEY, users BLOB NOT NULL, until_wall REAL) STRICT;
       CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-      -- Running totals, one row: counting a million rows at the start would take seconds. warm_add, warm_removal: the
-      -- highest number of each lane that was ever appended without being cold.
+      -- Running totals, one row: counting a million rows at the start would take seconds. warm_add, warm_removal,
+      -- warm_bulk: the highest number of each lane that was ever appended without being cold.
       CREATE TABLE total (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         last_seq INTEGER NOT NULL,
@@ -61,9 +62,33 @@ export const migrations: readonly Migration[] = [
         chars INTEGER NOT NULL,
         warm_add INTEGER NOT NULL,
         warm_removal INTEGER NOT NULL,
+        warm_bulk INTEGER NOT NULL,
         commits INTEGER NOT NULL
       ) STRICT;
-      INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0);
+      INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0);
+      -- Synced segments. segment null: forgotten, and its members are being deleted; so ids are never used again.
+      CREATE TABLE synced (id INTEGER PRIMARY KEY AUTOINCREMENT, segment TEXT UNIQUE, state TEXT) STRICT;
+      -- key: the member key, or its blind index as a blob when it is encrypted; encrypted: then the member key. state: 0 member,
+      -- 1 live, 2 rejected. since: epoch minutes; expiration: minutes.
+      CREATE TABLE member (
+        segment INTEGER NOT NULL,
+        key ANY NOT NULL,
+        state INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        value INTEGER,
+        expiration INTEGER,
+        encrypted BLOB,
+        PRIMARY KEY (segment, key)
+      ) STRICT, WITHOUT ROWID;
+      -- Number of members by the epoch minute in which they run out; 0: never, -1: rejected. Counting ten million rows
+      -- would take seconds.
+      CREATE TABLE member_end (
+        segment INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        members INTEGER NOT NULL,
+        PRIMARY KEY (segment, ends)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE suppression (hash TEXT PRIMARY KEY, since_wall REAL NOT NULL) STRICT, WITHOUT ROWID;
     `),
 ];
 
@@ -145,7 +170,7 @@ function giveName(draft: string, path: string): void {
 }
 
 /** Makes the name survive a power cut like the content. Windows has no such call and needs none. */
-function syncDirectory(directory: string): void {
+export function syncDirectory(directory: string): void {
   if (process.platform === 'win32') return;
   const handle = openSync(directory, 'r');
   try {

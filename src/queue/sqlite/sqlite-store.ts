@@ -6,6 +6,7 @@ import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-
 import type { Commit, Lane, Opened, QueueStore, QueueError, Row, UserRange } from '../store';
 import type { EncryptionOptions } from './encryption';
 import { inMemory, queueError, toQueueError } from './sqlite-errors';
+import { SqliteSync } from './sqlite-sync';
 import { startThread } from './thread-host';
 
 /** Clock of the store; part of the engine's clock. */
@@ -46,6 +47,8 @@ const systemClock: StoreClock = {
 /** With the path `:memory:` the rows end with `close`. */
 export class SqliteStore implements QueueStore {
   readonly durable: boolean;
+  /** Absent for a queue in memory. */
+  readonly sync?: SqliteSync;
   readonly #clock: StoreClock;
   readonly #cipher: EncryptionOptions | null;
   readonly #rowsPerStep: number;
@@ -70,6 +73,7 @@ export class SqliteStore implements QueueStore {
     this.#clock = options.clock ?? systemClock;
     this.#cipher = options.cipher ?? null;
     this.#rowsPerStep = options.rowsPerStep ?? defaultRowsPerStep;
+    if (this.durable) this.sync = new SqliteSync(path, (call) => this.#call('sync', [call]));
   }
 
   async open(): Promise<Opened> {
@@ -189,6 +193,7 @@ export class SqliteStore implements QueueStore {
   }
 
   async #finish(): Promise<void> {
+    await this.sync?.close();
     for (;;) {
       while (this.#opening !== null) await this.#opening;
       const host = this.#host;

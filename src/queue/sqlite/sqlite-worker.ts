@@ -3,8 +3,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { carryOut } from './log-host';
-import { QueueError, type NewRow } from '../store';
+import type { NewRow } from '../store';
 import { packRead, unpackNew } from './packed-rows';
+import { plainError } from './plain-error';
 import { openLog, type SqliteLog } from './sqlite-log';
 import { callOf, type ThreadData, type ThreadReply, type ThreadRequest } from './thread-host';
 
@@ -14,7 +15,7 @@ function serve(port: NonNullable<typeof parentPort>, { path, cipher }: ThreadDat
   try {
     log = openLog(path, cipher);
   } catch (error) {
-    reply({ kind: 'refused', ...plain(error) });
+    reply({ kind: 'refused', ...plainError(error) });
     return;
   }
   /** Of the commit that comes next. */
@@ -34,16 +35,10 @@ function serve(port: NonNullable<typeof parentPort>, { path, cipher }: ThreadDat
       if (call.method === 'read') reply({ kind: 'rows', rows: packRead(log.read(...call.args)) });
       else reply({ kind: 'done', value: carryOut(log, call) });
     } catch (error) {
-      reply({ kind: 'failed', ...plain(error) });
+      reply({ kind: 'failed', ...plainError(error) });
     }
   });
   reply({ kind: 'opened', commits: log.totals.commits });
-}
-
-/** Errors lose their class between threads. */
-function plain(error: unknown): { code: QueueError['code']; message: string } {
-  if (error instanceof QueueError) return { code: error.code, message: error.message };
-  return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
 }
 
 if (parentPort !== null) serve(parentPort, workerData as ThreadData);

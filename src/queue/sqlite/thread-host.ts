@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { LogCall, LogHost, PendingCall, Turns } from './log-host';
 import { QueueError, type Commit, type NewRow } from '../store';
 import { packNew, unpackNew, unpackRead, type PackedNew, type PackedRead } from './packed-rows';
+import type { PlainError } from './plain-error';
 import type { EncryptionOptions } from './encryption';
 
 /** Data that a thread starts with. */
@@ -20,11 +21,11 @@ export type ThreadRequest =
   | { readonly kind: 'close' };
 export type ThreadReply =
   | { readonly kind: 'opened'; readonly commits: number }
-  | { readonly kind: 'refused'; readonly code: QueueError['code']; readonly message: string }
+  | ({ readonly kind: 'refused' } & PlainError)
   | { readonly kind: 'done'; readonly value: unknown }
   /** The result of `read`. */
   | { readonly kind: 'rows'; readonly rows: PackedRead }
-  | { readonly kind: 'failed'; readonly code: QueueError['code']; readonly message: string };
+  | ({ readonly kind: 'failed' } & PlainError);
 
 /** Receives the calls without results when a thread dies, in order. The first may have been carried out. */
 export type OnDeath = (left: readonly PendingCall[]) => void;
@@ -32,7 +33,7 @@ export type OnDeath = (left: readonly PendingCall[]) => void;
 /** Resolves once the thread has opened the log; rejects with a QueueError, and the thread has then ended. */
 export function startThread(data: ThreadData, turns: Turns, onDeath: OnDeath): Promise<LogHost> {
   const { path } = data;
-  const worker = newWorker(data);
+  const worker = newWorker('sqlite-worker', data);
   return new Promise((resolve, reject) => {
     let reason = 'it ended';
     let refusal: QueueError | null = null;
@@ -50,8 +51,10 @@ export function startThread(data: ThreadData, turns: Turns, onDeath: OnDeath): P
 const resourceLimits = { maxYoungGenerationSizeMb: 6 };
 
 /** When run from source, as in tests, the thread needs the same TypeScript loader as its parent. */
-function newWorker(workerData: ThreadData): Worker {
-  const file: string = require.resolve('./sqlite-worker');
+export function newWorker(name: 'sqlite-worker' | 'staging-worker', workerData: object): Worker {
+  // Two literal paths, so that a bundler finds both.
+  const file: string =
+    name === 'sqlite-worker' ? require.resolve('./sqlite-worker') : require.resolve('./staging-worker');
   const execArgv = file.endsWith('.ts') ? ['--require', require.resolve('tsx/cjs')] : [];
   return new Worker(file, { workerData, execArgv, resourceLimits });
 }

@@ -63,6 +63,8 @@ export interface WorldOptions {
   readonly networkFloorMs?: () => number;
   /** False: the queue is in memory and does not survive. */
   readonly durable?: boolean;
+  /** Whether the store keeps members of synced segments. */
+  readonly syncs?: boolean;
   /** The clock that the store uses too. */
   readonly clock?: FakeClock;
   /** Another store than the default one, which is in memory and survives kills. */
@@ -149,7 +151,7 @@ export class World {
     this.clock = options.clock ?? new FakeClock();
     const { world } = this.clock;
     this.history = new History(() => world.nowMs);
-    this.disk = new Disk(world, this.dice.fork('disk'), options.commitMs ?? 0, null);
+    this.disk = new Disk(world, this.dice.fork('disk'), options.commitMs ?? 0, null, false, options.syncs);
     this.diskFails = options.lockedAtFirst === true;
     const fates = Object.entries(options.fates ?? {}) as [Fate, number][];
     this.service = new FakeService(world, this.history, this.dice.fork('service'), {

@@ -6,6 +6,7 @@ import { outcomeBugs } from './outcome-bugs';
 import { quotaBugs } from './quota-bugs';
 import { readingBugs } from './reading-bugs';
 import { sharedBugs } from './shared-bugs';
+import { syncBugs } from './sync-bugs';
 
 export const bugs: readonly Bug[] = [
   ...readingBugs,
@@ -14,4 +15,5 @@ export const bugs: readonly Bug[] = [
   ...orderBugs,
   ...sharedBugs,
   ...flowBugs,
+  ...syncBugs,
 ];

@@ -12,6 +12,7 @@ import { delays } from './late';
 import { logins } from './logins';
 import { outcomes } from './outcomes';
 import { quota } from './quota';
+import { synced } from './synced';
 
 export interface Violation {
   readonly promise: string;
@@ -31,8 +32,21 @@ const promises: readonly (readonly [string, (played: Played) => string[]])[] = [
   ['a dry run shows what would be sent', dryRuns],
 ];
 
+const syncedPromise = ['a synced segment is what its audience says', synced] as const;
+
+/** Promises that are also checked of a plan with a synced segment: the others know only messages. */
+const withSync: ReadonlySet<string> = new Set([
+  'bounded, and progress',
+  'never over quota',
+  'ten logins in five minutes',
+]);
+
 export function violationsOf(played: Played): Violation[] {
-  const found = promises.flatMap(([promise, check]) => check(played).map((text) => ({ promise, text })));
+  const isSynced = played.plan.setup.syncedSegment !== undefined;
+  const checked = isSynced
+    ? [...promises.filter(([promise]) => withSync.has(promise)), syncedPromise]
+    : promises;
+  const found = checked.flatMap(([promise, check]) => check(played).map((text) => ({ promise, text })));
   return [
     ...played.history.complaints.map((text) => ({ promise: 'nothing goes wrong inside', text })),
     ...found,

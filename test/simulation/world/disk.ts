@@ -2,10 +2,13 @@
 // die at any of its calls. Completed calls survive, as with kill -9.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { openLog, type SqliteLog } from '../../../src/queue/sqlite/sqlite-log';
+import { suppressionKeyNote } from '../../../src/queue/suppression';
 import { QueueError } from '../../../src/queue/store';
 import type { Commit, Lane, Opened, QueueStore, Row, UserRange } from '../../../src/queue/store';
+import type { MemberChange, SyncStore } from '../../../src/queue/sync-store';
+import { PlainSyncStore } from '../../queue/plain-sync-store';
 import type { Dice } from './dice';
-import type { ProcessTime } from './process-time';
+import { epochMs, type ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
 
 /** Parts of a process that its calls need. */
@@ -20,12 +23,16 @@ interface File {
   readonly path: string;
   /** Real SQLite. */
   readonly log: SqliteLog;
+  /** Members of synced segments, and what is staged. */
+  readonly sync: PlainSyncStore;
   openedBy: DiskStore | null;
 }
 
 export class Disk {
   state: 'well' | 'full' | 'broken' | 'slow' = 'well';
   readonly files = new Map<string, File>();
+  /** A commit has changed members. */
+  onMembers: (changes: readonly MemberChange[]) => void = () => undefined;
 
   constructor(
     readonly world: WorldTime,
@@ -34,6 +41,8 @@ export class Disk {
     /** Folder of real files; without it each file is a database in memory. */
     private readonly filesAt: string | null,
     private readonly encrypted = false,
+    /** Whether its stores keep members of synced segments. */
+    readonly syncs = false,
   ) {}
 
   store(path: string, user: DiskUser): QueueStore {
@@ -46,7 +55,9 @@ export class Disk {
       const path = this.filesAt === null ? ':memory:' : `${this.filesAt}-${this.files.size}.queue`;
       remove(path);
       const log = openLog(path, this.encrypted ? { isOn: true, secrets: ['secret'] } : null);
-      this.files.set(name, (file = { path, log, openedBy: null }));
+      const nowMinutes = (): number => Math.floor((epochMs + this.world.nowMs) / 60_000);
+      const sync = new PlainSyncStore(nowMinutes, () => log.getMeta(suppressionKeyNote));
+      this.files.set(name, (file = { path, log, sync, openedBy: null }));
     }
     return file;
   }
@@ -80,6 +91,7 @@ export class Disk {
 
 class DiskStore implements QueueStore {
   readonly durable = true;
+  readonly sync?: SyncStore;
   #last: Promise<unknown> = Promise.resolve();
   #isOpen = false;
 
@@ -87,7 +99,33 @@ class DiskStore implements QueueStore {
     private readonly disk: Disk,
     private readonly path: string,
     private readonly user: DiskUser,
-  ) {}
+  ) {
+    if (disk.syncs) this.sync = this.#newSync();
+  }
+
+  #newSync(): SyncStore {
+    const read = <T>(work: (sync: SyncStore) => Promise<T>): Promise<T> =>
+      this.#next(false, ({ sync }) => work(sync));
+    const write = <T>(work: (sync: SyncStore) => Promise<T>): Promise<T> =>
+      this.#next(true, ({ sync }) => work(sync));
+    return {
+      segments: () => read((sync) => sync.segments()),
+      keep: (segment) => write((sync) => sync.keep(segment)),
+      forget: (segment) => write((sync) => sync.forget(segment)),
+      setState: (state) => write((sync) => sync.setState(state)),
+      beginStaging: (segment) => write((sync) => sync.beginStaging(segment)),
+      stage: (segment, rows) => write((sync) => sync.stage(segment, rows)),
+      endStaging: (segment) => write((sync) => sync.endStaging(segment)),
+      dropStaging: (segment) => write((sync) => sync.dropStaging(segment)),
+      staged: (segment) => read((sync) => sync.staged(segment)),
+      compare: (...args) => read((sync) => sync.compare(...args)),
+      due: (...args) => read((sync) => sync.due(...args)),
+      segmentsOf: (memberKeys) => read((sync) => sync.segmentsOf(memberKeys)),
+      suppress: (...args) => write((sync) => sync.suppress(...args)),
+      suppressions: () => read((sync) => sync.suppressions()),
+      liftSuppressions: (hashes) => write((sync) => sync.liftSuppressions(hashes)),
+    };
+  }
 
   open(): Promise<Opened> {
     return this.#next(false, (file) => {
@@ -99,7 +137,11 @@ class DiskStore implements QueueStore {
   }
 
   commit(commit: Commit): Promise<void> {
-    return this.#next(true, ({ log }) => void log.commit(commit));
+    return this.#next(true, ({ log, sync }) => {
+      log.commit(commit);
+      sync.commit(commit.members ?? [], commit.syncStates ?? []);
+      if (commit.members !== undefined) this.disk.onMembers(commit.members);
+    });
   }
 
   read(lane: Lane, after: number, through: number, limit: number): Promise<readonly Row[]> {
@@ -128,13 +170,13 @@ class DiskStore implements QueueStore {
     return closed;
   }
 
-  #next<T>(writes: boolean, work: (file: File) => T): Promise<T> {
+  #next<T>(writes: boolean, work: (file: File) => T | Promise<T>): Promise<T> {
     const result = this.#last.then(() => this.#carryOut(writes, work));
     this.#last = result.catch(() => undefined);
     return result;
   }
 
-  #carryOut<T>(writes: boolean, work: (file: File) => T): Promise<T> {
+  #carryOut<T>(writes: boolean, work: (file: File) => T | Promise<T>): Promise<T> {
     const { disk, user } = this;
     user.busy(1);
     return new Promise((resolve, reject) => {
@@ -153,7 +195,7 @@ class DiskStore implements QueueStore {
     });
   }
 
-  #act<T>(writes: boolean, work: (file: File) => T): T {
+  #act<T>(writes: boolean, work: (file: File) => T | Promise<T>): T | Promise<T> {
     const { state } = this.disk;
     const file = this.disk.file(this.path);
     if (state === 'broken') throw new QueueError('failed', 'the disk cannot be used');

@@ -1,5 +1,6 @@
 // History of a run for the checks: messages, requests, logins, and a log of events.
-import type { Block, Entry } from './plan';
+import type { MemberChange } from '../../../src/queue/sync-store';
+import type { AudienceRow, Block, Entry } from './plan';
 
 /** End of a message, in the terms of the node's messages. */
 export type RecordedEnd =
@@ -136,6 +137,32 @@ export interface DryRunRecord {
   }[];
 }
 
+/** A whole audience that the source handed in. */
+export interface RunRecord {
+  readonly rows: readonly AudienceRow[];
+  readonly atMs: number;
+  /** `open`: nothing was reported of it; `failed`: its rows were not taken. */
+  status: 'open' | 'failed' | 'ended' | 'replaced' | 'preview' | 'refused';
+  endMs: number;
+  /** The members of the synced segment when it ended, by their keys. */
+  members: ReadonlyMap<string, MemberChange> | null;
+}
+
+/** A change of a member that a commit has made durable. */
+export interface CommittedMember {
+  readonly atMs: number;
+  readonly change: MemberChange;
+}
+
+/** A user was erased while the user was in the synced segment, or a suppression was lifted. */
+export interface SuppressionRecord {
+  readonly user: string;
+  readonly domain: string | null;
+  readonly askedMs: number;
+  /** Infinity: not yet, or it failed. */
+  doneMs: number;
+}
+
 export interface OrderRecord {
   readonly instance: number;
   readonly life: number;
@@ -155,6 +182,10 @@ export class History {
   readonly orders: OrderRecord[] = [];
   readonly holds: HoldRecord[] = [];
   readonly dryRuns: DryRunRecord[] = [];
+  readonly runs: RunRecord[] = [];
+  readonly committedMembers: CommittedMember[] = [];
+  readonly suppressed: SuppressionRecord[] = [];
+  readonly lifted: SuppressionRecord[] = [];
   /** Violations found during the run. */
   readonly complaints: string[] = [];
   readonly faults = new Map<string, number>();

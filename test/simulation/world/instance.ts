@@ -3,21 +3,24 @@
 import { checkEntry } from '../../../src/entry/check';
 import type { CheckedEntry } from '../../../src/entry/entry';
 import { userKeysOf } from '../../../src/entry/keys';
+import { memberKeyOf } from '../../../src/entry/member-key';
 import { dryRun } from '../../../src/delivery/dry-run';
 import { Registry, QueueKindsDiffer, type LeaseRequest } from '../../../src/delivery/registry';
 import type { MemberQueue } from '../../../src/delivery/engine';
 import { requestLimitsOf } from '../../../src/delivery/schedule/request-limits';
 import type { MessageEnd, Recovered } from '../../../src/delivery/pending-messages';
 import type { QueueStore } from '../../../src/queue/store';
+import type { MemberChange } from '../../../src/queue/sync-store';
 import { SqliteStore } from '../../../src/queue/sqlite/sqlite-store';
 import type { Problem } from '../../../nodes/account/account-api';
 import { Holder, type Hold } from '../../../nodes/account/holder';
 import { SimClient } from './client';
+import { SyncedNode } from './synced-node';
 import type { Database } from './database';
 import type { Disk } from './disk';
 import type { Dice } from './dice';
 import type { DryRunRecord, History, RecordedEnd, MessageRecord } from './history';
-import type { AccountChange, Entry, NodePlan, Port, QueueKind, Setup } from './plan';
+import type { AccountChange, AudienceRow, Entry, NodePlan, Port, QueueKind, Setup } from './plan';
 import { epochMs, ProcessTime } from './process-time';
 import type { SimService } from './service';
 import type { WorldTime } from './virtual-time';
@@ -66,6 +69,7 @@ export class Instance {
   readonly gone = new Set<string>();
   private readonly accounts = new Map<string, RunningAccount>();
   private readonly nodes = new Map<string, RunningNode>();
+  private synced: SyncedNode | null = null;
   /** Names of the queues that nodes use, and how often each was opened. */
   private readonly inUse = new Set<string>();
   private readonly terms = new Map<string, number>();
@@ -97,6 +101,10 @@ export class Instance {
       }),
     );
     this.nodeStates = new Map(setup.nodes.map((node) => [node.id, { ...node, present: true }]));
+    disk.onMembers = (changes) => {
+      const atMs = outside.world.nowMs;
+      for (const change of changes) outside.history.committedMembers.push({ atMs, change });
+    };
     this.boot();
   }
 
@@ -134,6 +142,7 @@ export class Instance {
     this.outside.processDied(this.index);
     this.accounts.clear();
     this.nodes.clear();
+    this.synced = null;
     for (const request of this.history.requests)
       if (request.instance === this.index && !request.durable)
         request.doneMs = Math.min(request.doneMs, this.outside.world.nowMs);
@@ -325,6 +334,49 @@ export class Instance {
     this.countTerms();
     for (const node of this.nodeStates.values())
       if (node.present && !this.nodes.has(node.id)) this.nodes.set(node.id, this.startNode(node));
+    if (this.synced === null) this.startSynced();
+  }
+
+  private startSynced(): void {
+    const { syncedSegment } = this.outside.setup;
+    const [account] = this.accounts.values();
+    if (syncedSegment === undefined || account === undefined) return;
+    this.synced = new SyncedNode(syncedSegment, this.outside.history, this.time, () => this.syncedMembers());
+    account.holder.join('synced', this.synced.joined(account.state.id));
+  }
+
+  /** The table of the synced segment, as it is on the disk. */
+  syncedMembers(): ReadonlyMap<string, MemberChange> {
+    const { setup } = this.outside;
+    const file = this.disk.file(`queue of member ${setup.members[0]!.id}`);
+    return file.sync.membersOf(`i${setup.syncedSegment}`);
+  }
+
+  /** Whether no run is open and no bulk entry pending. */
+  get isSynced(): boolean {
+    return this.synced?.isAtRest ?? true;
+  }
+
+  audience(rows: readonly AudienceRow[], force: boolean): void {
+    this.time.run(() => this.synced?.audience(rows, force));
+  }
+
+  refresh(): void {
+    this.time.run(() => void this.synced?.refresh());
+  }
+
+  lift(user: string, domain: string | null): void {
+    this.time.run(() => {
+      const sync = this.queueOf(this.outside.setup.members[0]!.id)?.sync ?? null;
+      if (sync === null) return;
+      this.history.tell(`i${this.index} operator: lifts the suppression of ${user.slice(0, 8)}`);
+      const record = { user, domain, askedMs: this.outside.world.nowMs, doneMs: Infinity };
+      this.history.lifted.push(record);
+      sync.liftUser(userKeysOf(domain, user)).then(
+        () => (record.doneMs = this.outside.world.nowMs),
+        () => undefined,
+      );
+    });
   }
 
   private countTerms(): void {
@@ -436,8 +488,21 @@ export class Instance {
       if (queue === null) return;
       this.history.tell(`i${this.index} operator: erase ${user.slice(0, 8)} of member ${member}`);
       this.history.fault('erase');
-      this.discard(member, user, queue.erase(userKeysOf(domain, user), user));
+      const isKnown = this.outside.setup.syncedSegment !== undefined && this.isMember(user, domain);
+      const erased = queue.erase(userKeysOf(domain, user), user);
+      this.discard(member, user, erased);
+      if (!isKnown) return;
+      const record = { user, domain, askedMs: this.outside.world.nowMs, doneMs: Infinity };
+      this.history.suppressed.push(record);
+      erased.then(
+        () => (record.doneMs = this.outside.world.nowMs),
+        () => undefined,
+      );
     });
+  }
+
+  private isMember(user: string, domain: string | null): boolean {
+    return this.syncedMembers().has(memberKeyOf(domain, user));
   }
 
   /** Asks for warm-ups, as an out node does. */

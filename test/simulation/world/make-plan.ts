@@ -14,6 +14,7 @@ import {
 } from './plan';
 import type { AccountPlan, MemberPlan, NodePlan, QueueKind, Setup } from './plan';
 import { specialPlan, specialShapeOf } from './special-plans';
+import { isSyncSeed, syncPlan } from './sync-plans';
 
 const shapes = [
   'mixed',
@@ -40,6 +41,7 @@ export const invalidUser = 'unheard';
 export const forGoodMs = 1e9;
 
 export function makePlan(seed: number): Plan {
+  if (isSyncSeed(seed)) return syncPlan(seed, poisoned);
   const special = specialShapeOf(seed);
   if (special === null) return new Maker(seed).plan();
   return special === 'encrypted' ? encryptedPlan(seed) : specialPlan(seed, special);

@@ -18,6 +18,13 @@ export interface Entry {
   readonly ages?: boolean;
 }
 
+/** A row of an audience. */
+export interface AudienceRow {
+  readonly user: string;
+  readonly domain: string | null;
+  readonly value: number;
+}
+
 export type QueueKind = 'memory' | 'disk' | 'shared';
 
 export interface Limits {
@@ -80,6 +87,8 @@ export interface Setup {
   readonly sqlite: boolean;
   /** Whether user ids in these files are encrypted. */
   readonly encrypted?: boolean;
+  /** The id of a segment that is kept equal to an audience; none when absent. */
+  readonly syncedSegment?: number;
 }
 
 /** The network between a client and the service. */
@@ -178,6 +187,22 @@ export type Action = { readonly atMs: number } & (
       readonly kind: 'erase';
       readonly instance: number;
       readonly member: number;
+      readonly user: string;
+      readonly domain: string | null;
+    }
+  /** The source hands in the whole audience of the synced segment. */
+  | {
+      readonly kind: 'audience';
+      readonly instance: number;
+      readonly rows: readonly AudienceRow[];
+      readonly force: boolean;
+    }
+  /** Every member is renewed. */
+  | { readonly kind: 'refresh'; readonly instance: number }
+  /** The suppression of a user is lifted. */
+  | {
+      readonly kind: 'lift';
+      readonly instance: number;
       readonly user: string;
       readonly domain: string | null;
     }

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { threadId } from 'node:worker_threads';
+import type { MemberChange } from '../../../src/queue/sync-store';
 import { Database } from './database';
 import { Dice } from './dice';
 import { Disk } from './disk';
@@ -34,6 +35,14 @@ export interface Played {
   /** Members of segments at the end, at the service. */
   readonly members: readonly Member[];
   readonly endMs: number;
+  /** The synced segment before the last audience; null without one. */
+  readonly synced?: Synced | null;
+}
+
+interface Synced {
+  readonly inTable: ReadonlyMap<string, MemberChange>;
+  readonly atService: readonly Member[];
+  readonly atMs: number;
 }
 
 interface Member {
@@ -82,10 +91,10 @@ export class SimulatedParts implements Parts {
   }
 
   disk(index: number, dice: Dice): Disk {
-    const { diskMs, sqlite, encrypted = false } = this.plan.setup;
+    const { diskMs, sqlite, encrypted = false, syncedSegment } = this.plan.setup;
     const folder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
     const at = sqlite ? `${folder}/simulation-${process.pid}-${threadId}-${index}` : null;
-    return new Disk(this.time, dice, diskMs, at, encrypted);
+    return new Disk(this.time, dice, diskMs, at, encrypted, syncedSegment !== undefined);
   }
 }
 
@@ -172,7 +181,32 @@ export class World {
     const healedMs = time.nowMs;
     const restedMs = yield* this.rest(healedMs + progressMs);
     yield time.nowMs + afterMs;
-    return { ...this.ended(), healedMs, restedMs };
+    const synced = this.synced();
+    const lastRestedMs = restedMs === Infinity ? restedMs : yield* this.lastAudience(restedMs);
+    return { ...this.ended(), synced, healedMs, restedMs: lastRestedMs };
+  }
+
+  /** The synced segment, when nothing is pending. */
+  private synced(): Synced | null {
+    const { syncedSegment } = this.plan.setup;
+    if (syncedSegment === undefined) return null;
+    const atService = membersOf(this.services.values().next().value!, this.time.nowMs);
+    return {
+      inTable: new Map(this.instances[0]!.syncedMembers()),
+      atService: atService.filter(({ segment }) => segment === String(syncedSegment)),
+      atMs: this.time.nowMs,
+    };
+  }
+
+  /** Once all is quiet, the source hands in the last audience again, as people do after trouble. */
+  private *lastAudience(restedMs: number): Generator<number, number, void> {
+    const last = this.plan.actions.findLast(({ kind }) => kind === 'audience');
+    if (last?.kind !== 'audience' || this.plan.setup.syncedSegment === undefined) return restedMs;
+    // Each audience has its own size.
+    const rows = [...last.rows, { user: '699999', domain: null, value: 1 }];
+    this.instances[0]!.audience(rows, true);
+    yield this.time.nowMs + lookEveryMs;
+    return yield* this.rest(this.time.nowMs + progressMs);
   }
 
   /** Closes the open resources of a run in real time. */
@@ -198,6 +232,7 @@ export class World {
 
   private isAtRest(): boolean {
     if (this.history.messages.some(({ end, orphaned }) => end === null && !orphaned)) return false;
+    if (this.instances.some(({ isSynced }) => !isSynced)) return false;
     for (const { engines } of this.instances)
       for (const { engine } of engines.list()) {
         const { counters, postsInFlight, shared, state } = engine.stats();
@@ -326,6 +361,15 @@ export class World {
         return;
       case 'erase':
         instance.erase(action.member, action.user, action.domain);
+        return;
+      case 'audience':
+        instance.audience(action.rows, action.force);
+        return;
+      case 'refresh':
+        instance.refresh();
+        return;
+      case 'lift':
+        instance.lift(action.user, action.domain);
     }
   }
 
@@ -400,7 +444,7 @@ export class World {
     return { user: String(900_000_000 + number), domain: null, agoMs: 0, blocks: [block] };
   }
 
-  private ended(): Omit<Played, 'healedMs' | 'restedMs'> {
+  private ended(): Omit<Played, 'healedMs' | 'restedMs' | 'synced'> {
     const { time, plan, history } = this;
     this.lookAtFiles();
     for (const thrown of time.thrown)

@@ -11,6 +11,7 @@ import { Menu, type MenuItem } from './menu';
 import { Problems, problemsOf } from './problems';
 import { RejectedReasons } from './rejected';
 import { SandboxMembers } from './sandbox';
+import { SyncedSegments } from './synced';
 
 /** The line of figures, by the keys of their words. */
 const figures: Readonly<Record<string, (queue: ShownQueue) => readonly [text: string, isTrouble: boolean]>> =
@@ -39,6 +40,7 @@ export class QueueCard {
   private readonly figures = new Map<string, HTMLElement>();
   private readonly nodes = new Listed(word('part.nodes'));
   private readonly sharers = make('p');
+  private readonly synced = new SyncedSegments();
   private readonly rejected = new RejectedReasons();
   private readonly details = new Details(nameOf);
   private readonly pause = button(word('button.pause'), () => void this.act('pause'));
@@ -55,6 +57,7 @@ export class QueueCard {
       this.sandbox.root,
       make('div', { class: 'instant-audience-buttons' }, this.pause, this.resume, menu.root),
       this.sharers,
+      this.synced.root,
       this.charts.root,
       this.rejected.root,
       this.nodes.root,
@@ -105,6 +108,7 @@ export class QueueCard {
     setShown(this.resume, queue.state.kind === 'paused');
     showText(this.sharers, queue.shared === null ? null : sharersOf(queue.shared));
     this.sandbox.show(this.segments);
+    this.synced.show(queue);
     this.rejected.show(queue);
     this.nodes.show(nodesOf(queue.accounts), ({ id, name: label }) =>
       make('li', {}, nodeLink(id, label) ?? label),

@@ -1,11 +1,10 @@
 // Picker for the member's segments: a search field and a list, for mouse and keyboard.
 //
 // It opens inside its row rather than over the form: nothing to cut off in a small window, and Tab goes on from there.
-import { accountOf, accountValues } from '../../shared/editor/account';
-import { post } from '../../shared/editor/post';
-import { figuresOf } from '../../shared/figures';
 import type { EditorNode } from '../../types/red-editor';
-import { whyNoReply } from './preview-inputs';
+import { figuresOf } from '../figures';
+import { accountOf, accountValues } from './account';
+import { post, whyNoReply } from './post';
 
 /** A segment of the list, as the runtime gives it. */
 export interface Segment {
@@ -30,6 +29,8 @@ interface Refusal {
 }
 
 const accountWords = '@instant-audience/node-red-xandr/xandr-account:';
+/** Every node that has a picker uses the words of the builder. */
+const words = '@instant-audience/node-red-xandr/xandr-segment-builder:segment-builder';
 const searchAfterMs = 200;
 /** The next page is fetched this many pixels before the end is in sight. */
 const nearEndPx = 60;
@@ -47,7 +48,7 @@ export function makePicker(
   number: number,
   pick: (segment: Segment) => void,
 ): PickerButton {
-  const word = node._('segment-builder.picker.open');
+  const word = node._(`${words}.picker.open`);
   const button = $('<button>', {
     type: 'button',
     class: 'red-ui-button instant-audience-search',
@@ -219,7 +220,7 @@ class Picker {
     this.next = next;
     const shown = this.found.length;
     const all = total ?? shown;
-    const figures = figuresOf({ shown, total: all }, this.node, 'segment-builder.language');
+    const figures = figuresOf({ shown, total: all }, this.node, `${words}.language`);
     if (shown === 0) this.says.text(this.word('none'));
     else this.says.text(this.word(all > shown ? 'some' : 'all', figures));
     if (start === 0 && shown > 0) this.activate(0);
@@ -279,6 +280,6 @@ class Picker {
   }
 
   private word(name: string, params?: Record<string, unknown>): string {
-    return this.node._(`segment-builder.picker.${name}`, params);
+    return this.node._(`${words}.picker.${name}`, params);
   }
 }

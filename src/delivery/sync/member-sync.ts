@@ -1,0 +1,169 @@
+// Member sync: what the sync of segments asks of the engine. It appends bulk entries, keeps the members of synced segments,
+// and removes erased users from them (sync.md).
+
+import type { CheckedEntry } from '../../entry/entry';
+import type { Source } from '../../queue/store';
+import type { SyncStore } from '../../queue/sync-store';
+import type { EngineParts } from '../engine-parts';
+import type { MessageEnd } from '../pending-messages';
+import type { Submission } from '../producer';
+import type { Sender } from '../sender';
+import type { BulkListener } from './bulk-entries';
+import { erasureNode } from './suppressions';
+import { memberKeysOf, removalsOf, type SegmentUser } from './erased-members';
+
+/** Bulk entries of one segment, which are appended together or not at all. */
+export interface Chunk {
+  /** The node that reports, and the account that sends. */
+  readonly source: Source;
+  readonly segment: string;
+  /** Each has one block, of this segment. */
+  readonly entries: readonly CheckedEntry[];
+  /** Whether they only renew memberships: then they never replace an older entry, nor bring back what changed. */
+  readonly refresh: boolean;
+  /** The state of the sync that is written with them; null leaves it as it is. */
+  readonly state: string | null;
+  /** Result of `beginRead` before the read of which they were made. */
+  readonly readSince: number;
+}
+
+/** A chunk was not appended. `queue_full`: append it again later. */
+class NotAppended extends Error {
+  readonly code: string;
+
+  constructor({ code, message }: Extract<MessageEnd, { kind: 'failed' }>) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export class MemberSync {
+  constructor(
+    readonly store: SyncStore,
+    private readonly parts: EngineParts,
+    /** Resolves once the queue is open; until then calls of the store reject. Rejects if it is closed before. */
+    readonly opened: Promise<void>,
+    private readonly submit: (submission: Submission) => void,
+  ) {
+    this.parts.members.onSuppressed = (segment, memberKey) => {
+      // Then the row of the member is stored, too. If either fails, the next erasure finds the user again.
+      this.remove([{ segment, memberKey }])
+        .then(() => this.store.suppress([], [memberKey]))
+        .catch(() => undefined);
+    };
+  }
+
+  // ── Bulk entries ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Resolves once the chunk is durable, with its state. Rejects with NotAppended, and has then changed nothing. How its
+   * entries end comes by `onEnded`.
+   */
+  append({ source, segment, entries, refresh, state, readSince }: Chunk): Promise<void> {
+    if (entries.length === 0)
+      return state === null ? Promise.resolve() : this.store.setState({ segment, text: state });
+    const marked = refresh ? entries.map((entry) => ({ ...entry, refresh })) : entries;
+    const submission = { source, entries: marked, bulk: { segment, state, readSince } };
+    return this.submitted(submission, () => this.parts.bulkEntries.add(segment, entries.length));
+  }
+
+  /** Bulk entries of a segment that have not ended. */
+  pending(segment: string): number {
+    return this.parts.bulkEntries.of(segment);
+  }
+
+  /** Called after commits in which bulk entries of the segment ended. One listener for each segment. */
+  onEnded(segment: string, listener: BulkListener): () => void {
+    return this.parts.bulkEntries.listen(segment, listener);
+  }
+
+  /** Call before a read of members of which a chunk is made, for `Chunk.readSince`. */
+  beginRead(): number {
+    return this.parts.changedMembers.beginRead();
+  }
+
+  /** Call once the chunk of that read is appended, or dropped. */
+  endRead(readSince: number): void {
+    this.parts.changedMembers.endRead(readSince);
+  }
+
+  // ── Segments ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Starts to keep the members of a segment. Does nothing if they are kept already. */
+  async keep(segment: string): Promise<void> {
+    await this.opened;
+    // Before the call, so that every commit after it has the members.
+    this.parts.members.keep(segment);
+    await this.store.keep(segment);
+  }
+
+  /** Drops everything that is known of a segment. */
+  async forget(segment: string): Promise<void> {
+    this.parts.members.forget(segment);
+    await this.store.forget(segment);
+  }
+
+  // ── Erased users ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Erases a user with `erase`, which covers everything that was submitted before. If the user is in a synced segment, also
+   * removes the user from every synced segment, and suppresses later adds.
+   */
+  async erase<T>(userKeys: readonly string[], userId: string, erase: () => Promise<T>): Promise<T> {
+    if (!this.parts.members.any) return erase();
+    const found = await this.store.segmentsOf(memberKeysOf(userKeys, userId));
+    if (found.length === 0) return erase();
+    const members = [...new Set(found.map(({ memberKey }) => memberKey))];
+    await this.parts.suppressions.add(this.parts.store, this.store, members);
+    const [erased] = await Promise.all([erase(), this.remove(found)]);
+    return erased;
+  }
+
+  /** Removes users from segments. Resolves once this is queued. */
+  private remove(found: readonly SegmentUser[]): Promise<void> {
+    const [account = ''] = this.parts.logins.accounts();
+    return this.submitted({ source: { node: erasureNode, account }, entries: removalsOf(found) });
+  }
+
+  suppressions(): ReturnType<SyncStore['suppressions']> {
+    return this.store.suppressions();
+  }
+
+  lift(hashes: readonly string[]): Promise<void> {
+    return this.parts.suppressions.lift(this.store, hashes);
+  }
+
+  /** Resolves to the number of suppressions that it lifted. */
+  async liftUser(userKeys: readonly string[]): Promise<number> {
+    const hashes = this.parts.suppressions.of(userKeys);
+    await this.lift(hashes);
+    return hashes.length;
+  }
+
+  /** @param stored called before any of the entries is reported as ended */
+  private submitted(
+    submission: Pick<Submission, 'source' | 'entries' | 'bulk'>,
+    stored = (): void => undefined,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onEnd = (end: MessageEnd): void => {
+        if (end.kind === 'failed') {
+          reject(new NotAppended(end));
+          return;
+        }
+        stored();
+        resolve();
+      };
+      this.submit({ ...submission, indexes: null, completeOn: 'queued', onEnd });
+    });
+  }
+}
+
+/** Null for a queue that keeps no members. */
+export function memberSyncOf(
+  { parts, opened }: Pick<Sender, 'parts' | 'opened'>,
+  submit: (submission: Submission) => void,
+): MemberSync | null {
+  const { sync } = parts.store;
+  return sync === undefined ? null : new MemberSync(sync, parts, opened, submit);
+}
