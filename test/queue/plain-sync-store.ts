@@ -35,7 +35,7 @@ export class PlainSyncStore implements SyncStore {
   ) {}
 
   /** The parts of a commit about synced segments. */
-  async commit(members: readonly MemberChange[], states: readonly SyncState[]): Promise<void> {
+  commit(members: readonly MemberChange[], states: readonly SyncState[]): void {
     for (const change of members) {
       const segment = this.#segments.get(change.segment);
       if (change.state === 'gone') segment?.members.delete(change.memberKey);
@@ -76,7 +76,7 @@ export class PlainSyncStore implements SyncStore {
   }
 
   async setState({ segment, text }: SyncState): Promise<void> {
-    await this.commit([], [{ segment, text }]);
+    this.commit([], [{ segment, text }]);
   }
 
   async beginStaging(segment: string): Promise<void> {
