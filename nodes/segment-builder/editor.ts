@@ -2,7 +2,6 @@
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable, keepVariable, withVariable, type InputTypes } from '../shared/editor/choices';
 import { prepareConsent, readPurposes } from '../shared/editor/consent';
-import { defaultVendor } from '../shared/consent';
 import { fieldValue, formClosed, formOpened } from '../shared/editor/fields';
 import { notSetType, optionalInput } from '../shared/editor/not-set';
 import { completeOnLoad, findByWord } from '../shared/editor/on-load';
@@ -53,7 +52,7 @@ RED.nodes.registerType<BuilderProperties>('xandr-segment-builder', {
     eventTimeType: { value: 'msg' },
     consent: { value: '', validate: valid('consent') },
     consentType: { value: 'msg' },
-    consentVendor: { value: defaultVendor, validate: valid('consentVendor') },
+    consentVendor: { value: 32, validate: valid('consentVendor') },
     consentPurposes: { value: [], validate: valid('consentPurposes') },
     withoutConsent: { value: 'skip', validate: valid('withoutConsent') },
     output: { value: 'payload', validate: valid('output') },

@@ -213,7 +213,7 @@ async function compare(
       }
       const expected = await resultOf(
         model,
-        async (members, states) => model.commit(members, states),
+        (members, states) => Promise.resolve(model.commit(members, states)),
         what,
         switches,
       );

@@ -50,7 +50,7 @@ function committedIsAccepted(played: Played): string[] {
         sent.name === memberKey &&
         sent.request.settledMs <= atMs &&
         (state === 'gone' ? sent.expiration === -1 : sent.expiration !== -1 && sent.value === value);
-      // The removal of an erased user that the service rejects is given up.
+      // The removal of an erased user is not repeated once the service has rejected it.
       return !accepted.some(isIts) && !(state === 'gone' && memberKey === `:${poisoned}`);
     })
     .slice(0, 3)
