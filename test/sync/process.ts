@@ -1,7 +1,7 @@
 // One process after the other that syncs a segment, with the tables of one plain engine.
 import assert from 'node:assert/strict';
 import type { Part } from '../../src/sync/parts';
-import { NothingRefused, SegmentSync } from '../../src/sync/segment-sync';
+import { SegmentSync, type NothingRefused } from '../../src/sync/segment-sync';
 import type { SyncSettings } from '../../src/sync/context';
 import type { ReadRows } from '../../src/sync/gathering';
 import type { EndedEntries } from '../../src/sync/member-sync';
