@@ -44,6 +44,8 @@ export class Gathering {
     const current = this.current!;
     try {
       for (const each of rows) await this.stage(await each);
+      if (part !== null) current.parts.add(part);
+      if (part === null || current.parts.ended) await this.ended();
     } catch (error) {
       await this.drop({
         code: 'not_stored',
@@ -51,8 +53,6 @@ export class Gathering {
       });
       throw error;
     }
-    if (part !== null) current.parts.add(part);
-    if (part === null || current.parts.ended) await this.ended();
     return 'taken';
   }
 
@@ -64,8 +64,8 @@ export class Gathering {
     this.over.add(current.id, 'replaced');
     context.refuse(current.run, problem);
     if (!current.begun) return;
-    await context.options.sync.store.dropStaging(context.key);
     await context.save({ open: null });
+    await context.options.sync.store.dropStaging(context.key);
   }
 
   /** Forgets the run whose rows are coming, without a report. */
@@ -150,11 +150,11 @@ export class Gathering {
     const { context } = this;
     const current = this.current!;
     if (current.begun) return;
-    const { open } = context;
-    if (open !== null && context.isBusy) context.options.listener.ended(context.report(open, 'replaced'));
-    await context.options.sync.store.beginStaging(context.key);
+    const { open, isBusy } = context;
     await context.save({ open: current.run, next: { preview: false, resend: false } });
     current.begun = true;
+    if (open !== null && isBusy) context.options.listener.ended(context.report(open, 'replaced'));
+    await context.options.sync.store.beginStaging(context.key);
   }
 
   /** All parts came. */

@@ -42,6 +42,12 @@ export class Runner {
     }
   }
 
+  /** Forgets the open run; the next one may have its number. */
+  discard(): void {
+    this.counting = null;
+    this.kinds.clear();
+  }
+
   /** How much of the open run's users the counting pass has seen, 0 … 1. */
   get countedShare(): number {
     const { counting, context } = this;
@@ -162,10 +168,11 @@ export class Runner {
     this.kinds.clear();
     await context.countMembers();
     const report = context.report(open, 'ended');
-    await sync.store.dropStaging(context.key);
     const expiration = open.expiration ?? context.state.ended?.expiration ?? null;
+    // Before its rows are dropped: a run that was applied never looks like one that lost them.
     await context.save({ open: null, ended: { wallMs: clock.wallMs(), expiration, report } });
     listener.ended(report);
+    await sync.store.dropStaging(context.key);
     return true;
   }
 }

@@ -2,6 +2,7 @@
 // one after the other, so that each step finds the state that the last one left.
 
 import { InTurn } from '../in-turn';
+import type { SyncStore } from '../queue/sync-store';
 import { Context, type SyncOptions } from './context';
 import { Gathering, type AudienceMessage } from './gathering';
 import type { Part } from './parts';
@@ -51,6 +52,8 @@ export class SegmentSync {
   private awake = false;
   private closed = false;
   private started = false;
+  /** A call failed: the state and the staging may not fit together. */
+  private inDoubt = false;
   private trouble: unknown = null;
   private retryMs = firstRetryMs;
   private stopListening = (): void => undefined;
@@ -127,6 +130,9 @@ export class SegmentSync {
     const { sync } = this.options;
     return this.inTurn(async () => {
       this.gathering.discard();
+      this.runner.discard();
+      // Before its rows, so that no run is open without them.
+      await this.context.save({ open: null });
       await sync.store.dropStaging(this.key);
       await sync.forget(this.key);
       await sync.keep(this.key);
@@ -162,6 +168,9 @@ export class SegmentSync {
   private async inTurn<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await this.turns.run(call);
+    } catch (error) {
+      this.inDoubt = true;
+      throw error;
     } finally {
       this.wake();
     }
@@ -180,16 +189,22 @@ export class SegmentSync {
     return this.inTurn(() => this.context.save({ next: { ...this.context.state.next, ...change } }));
   }
 
-  /** The rest of an audience whose first rows an earlier process took never comes. */
+  /**
+   * Drops an open run whose rows are missing: it cannot be compared, so that it removes nobody. Drops rows without an open run, too.
+   * Every change of both writes the state first; so what is left of the rows after a kill is never taken for those of another run.
+   */
   private async dropUnfinished(): Promise<void> {
-    const { context } = this;
+    const { context, gathering } = this;
     const { open } = context;
-    if (open === null) return;
     const staged = await this.options.sync.store.staged(this.key);
-    if (open.phase !== 'gathering' && staged !== 'none') return;
+    if (open === null ? staged === 'none' : hasItsRows(open, staged, gathering.run)) return;
+    if (open !== null) {
+      await context.save({ open: null });
+      // What this process gathered was reported when it was dropped.
+      const isReported = this.started && open.phase === 'gathering';
+      if (!isReported) context.refuse(open, { code: 'interrupted', params: {} });
+    }
     await this.options.sync.store.dropStaging(this.key);
-    await context.save({ open: null });
-    context.refuse(open, { code: 'interrupted', params: {} });
   }
 
   // ── Steps ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,6 +229,7 @@ export class SegmentSync {
       waitMs = this.untilNextMs();
     } catch (error) {
       this.trouble = error;
+      this.inDoubt = true;
       waitMs = this.retryMs;
       this.retryMs = Math.min(longestRetryMs, this.retryMs * 2);
     }
@@ -224,6 +240,12 @@ export class SegmentSync {
 
   private async step(): Promise<boolean> {
     if (this.closed) return false;
+    if (this.inDoubt) {
+      // A failed `forget` may have ended it.
+      await this.options.sync.keep(this.key);
+      await this.dropUnfinished();
+      this.inDoubt = false;
+    }
     await this.dropLate();
     return (await this.runner.step()) || (await this.refresher.step());
   }
@@ -240,8 +262,8 @@ export class SegmentSync {
         params: { rows: gathering.run!.rows, minutes: Math.round(runTimeoutMs / 60_000) },
       });
     if (context.open?.phase === 'refused' && isLate(context.open)) {
-      await this.options.sync.store.dropStaging(this.key);
       await context.save({ open: null });
+      await this.options.sync.store.dropStaging(this.key);
     }
   }
 
@@ -262,3 +284,23 @@ export class SegmentSync {
 }
 
 const pendingLookMs = 1_000;
+
+/** Whether the rows that a run needs in its phase are there. `gathering`: the run that this process gathers. */
+function hasItsRows(
+  { phase, run }: OpenRun,
+  staged: Awaited<ReturnType<SyncStore['staged']>>,
+  gathering: OpenRun | null,
+): boolean {
+  switch (phase) {
+    case 'gathering':
+      return gathering?.run === run;
+    case 'gathered':
+      return staged !== 'none';
+    case 'counting':
+    case 'refused':
+    case 'sending':
+      return staged === 'prepared';
+    case 'settling':
+      return true;
+  }
+}

@@ -8,6 +8,16 @@ import { PlainSyncStore } from '../queue/plain-sync-store';
 
 type Entry = Chunk['entries'][number];
 
+/** What happens at a call, and at the calls after it: of a process that is killed none returns. */
+export interface Trouble {
+  /** `killed after`: the call takes effect. */
+  readonly kind: 'killed before' | 'killed after' | 'fails';
+  /** Number of the call, from 1. */
+  readonly call: number;
+  /** Number of calls. */
+  readonly calls: number;
+}
+
 export class PlainEngine implements MemberSync {
   readonly opened = Promise.resolve();
   readonly store: SyncStore;
@@ -17,6 +27,9 @@ export class PlainEngine implements MemberSync {
   readonly appended: Entry[] = [];
   /** Thrown by the next call of the store. */
   failure: Error | null = null;
+  /** Calls of the store and appends, so far. */
+  calls = 0;
+  trouble: Trouble | null = null;
   private readonly plain: PlainSyncStore;
   private queue: Entry[] = [];
   private listener: ((ended: EndedEntries) => void) | null = null;
@@ -33,17 +46,19 @@ export class PlainEngine implements MemberSync {
       get:
         (plain, name: keyof SyncStore) =>
         async (first: never, second: never, third: never, ...more: never[]) => {
-          await this.fails();
-          return (plain[name] as (...given: never[]) => unknown).call(plain, first, second, third, ...more);
+          return this.call(() =>
+            (plain[name] as (...given: never[]) => unknown).call(plain, first, second, third, ...more),
+          );
         },
     });
   }
 
   async append({ entries, segment, state }: Chunk): Promise<void> {
-    await this.fails();
-    if (state !== null) this.plain.commit([], [{ segment, text: state }]);
-    this.queue.push(...entries);
-    this.appended.push(...entries);
+    await this.call(() => {
+      if (state !== null) void this.plain.commit([], [{ segment, text: state }]);
+      this.queue.push(...entries);
+      this.appended.push(...entries);
+    });
   }
 
   pending(): number {
@@ -76,7 +91,7 @@ export class PlainEngine implements MemberSync {
     const ended = this.queue;
     this.queue = [];
     const rejected = ended.filter((entry) => rejects(memberKeyOfEntry(entry)));
-    this.plain.commit(
+    void this.plain.commit(
       ended.map((entry) => this.changeOf(entry, rejected.includes(entry))),
       [],
     );
@@ -101,10 +116,16 @@ export class PlainEngine implements MemberSync {
     return Math.floor(this.clock.wallMs() / 60_000);
   }
 
-  private async fails(): Promise<void> {
+  private async call<T>(effect: () => T): Promise<T> {
     await Promise.resolve();
-    const { failure } = this;
+    const { failure, trouble } = this;
     this.failure = null;
     if (failure !== null) throw failure;
+    this.calls += 1;
+    const past = trouble === null ? -1 : this.calls - trouble.call;
+    if (trouble === null || past < 0 || past >= trouble.calls) return effect();
+    if (trouble.kind === 'fails') throw new Error('disk full');
+    if (trouble.kind === 'killed after' && past === 0) await effect();
+    return new Promise(() => undefined);
   }
 }

@@ -143,6 +143,8 @@ export interface RunRecord {
   readonly atMs: number;
   /** `open`: nothing was reported of it; `failed`: its rows were not taken. */
   status: 'open' | 'failed' | 'ended' | 'replaced' | 'preview' | 'refused';
+  /** All its rows were taken, so that a later process carries it out. */
+  taken: boolean;
   endMs: number;
   /** The members of the synced segment when it ended, by their keys. */
   members: ReadonlyMap<string, MemberChange> | null;

@@ -77,7 +77,7 @@ export class SyncedNode {
     const { sync, history } = this;
     if (sync === null) return;
     const atMs = this.time.world.nowMs;
-    const record: RunRecord = { rows, atMs, status: 'open', endMs: Infinity, members: null };
+    const record: RunRecord = { rows, atMs, status: 'open', taken: false, endMs: Infinity, members: null };
     history.runs.push(record);
     history.tell(`an audience of ${rows.length} rows${force ? ', forced' : ''}`);
     history.fault('audience');
@@ -92,7 +92,10 @@ export class SyncedNode {
         options: { ...everyRow, force },
         rows: [{ rows: rows.length, invalid: 0, noConsent: null, staged }],
       })
-      .catch(() => (record.status = 'failed'));
+      .then(
+        () => (record.taken = true),
+        () => (record.status = 'failed'),
+      );
   }
 
   /** Reports name a run by its number, which a process that died may have used before; each audience has its own size. */
@@ -106,6 +109,8 @@ export class SyncedNode {
       this.history.complain(`a report of a run of ${rows} rows, which nobody handed in`);
       return;
     }
+    if (record.taken && refused?.code === 'interrupted')
+      this.history.complain(`the run of ${rows} rows, all of which were taken, is interrupted`);
     // An interrupted run may have been applied, in part or as a whole.
     record.status = refused?.code === 'interrupted' ? 'replaced' : status;
     record.endMs = this.time.world.nowMs;
