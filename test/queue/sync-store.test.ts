@@ -213,7 +213,10 @@ async function compare(
       }
       const expected = await resultOf(
         model,
-        (members, states) => Promise.resolve(model.commit(members, states)),
+        (members, states) => {
+          model.commit(members, states);
+          return Promise.resolve();
+        },
         what,
         switches,
       );
