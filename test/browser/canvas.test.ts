@@ -39,7 +39,7 @@ describe(`a node on the canvas of Node-RED ${nodeRedVersion}`, function () {
     await act('undo');
   });
 
-  for (const type of [outType, 'xandr-audience-usage']) {
+  for (const type of [outType, 'xandr-audience-sync', 'xandr-audience-usage']) {
     it(`brings a sandbox account if it is the first ${type}, and selects it`, async () => {
       out = await editor.drag(type, 300, 200);
       await until(async () => (await accounts()).length === 1, 5000, 'an account');

@@ -13,7 +13,13 @@ interface Words {
   [key: string]: string | Words;
 }
 
-const nodes = ['account', 'instant-audience-out', 'segment-builder', 'audience-usage'] as const;
+const nodes = [
+  'account',
+  'instant-audience-out',
+  'segment-builder',
+  'audience-sync',
+  'audience-usage',
+] as const;
 type Name = (typeof nodes)[number];
 
 const place = { z: 'tab', y: 100 };
@@ -45,6 +51,16 @@ const flows: FlowNode[] = [
     type: 'xandr-audience-usage',
     x: 300,
     account: 'account',
+    wires: [[], []],
+  },
+  {
+    ...place,
+    y: 250,
+    id: 'sync',
+    type: 'xandr-audience-sync',
+    x: 300,
+    account: 'account',
+    segment: '10002',
     wires: [[], []],
   },
   { ...place, id: 'event', type: 'http in', x: 80, url: '/event', method: 'post', wires: [['builder']] },
@@ -211,6 +227,12 @@ for (const language of ['de', 'ja']) {
         .waitFor();
       await editor.field(word('instant-audience-out', 'label.completeOn')).selectOption('queued');
       await checkForm('out-other');
+      await editor.cancel();
+    });
+
+    it('has the sync form in it', async () => {
+      await editor.edit('sync');
+      await checkForm('audience-sync');
       await editor.cancel();
     });
 

@@ -28,6 +28,7 @@ describe(`the package in the editor of Node-RED ${nodeRedVersion}`, function () 
     for (const [type, label] of [
       ['xandr-segment-builder', 'segment builder'],
       ['xandr-instant-audience-out', 'instant audience out'],
+      ['xandr-audience-sync', 'audience sync'],
       ['xandr-audience-usage', 'audience usage'],
     ] as const) {
       const node = page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`);

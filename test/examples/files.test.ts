@@ -28,6 +28,7 @@ const ourTypes = [
   'xandr-segment-builder',
   'xandr-instant-audience-out',
   'xandr-audience-usage',
+  'xandr-audience-sync',
 ];
 const configTypes = new Set(['xandr-account', 'mqtt-broker', 'ui-group', 'ui-page', 'ui-base', 'ui-theme']);
 
@@ -50,6 +51,7 @@ describe('the examples', function () {
       'database to audience (MariaDB)',
       'de-target buyers',
       'file to audience',
+      'keep a segment',
       'mqtt to audience',
       'quick start',
       'rejected to file and back',

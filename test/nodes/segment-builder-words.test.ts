@@ -109,12 +109,16 @@ describe('the words of the segment builder', () => {
         '../shared/saved.ts',
         '../shared/consent.ts',
         '../shared/editor/consent.ts',
+        '../shared/editor/picker.ts',
+        '../shared/editor/post.ts',
       ].map((file) => readFileSync(path.join(folder, file), 'utf8')),
       ...readdirSync(path.join(folder, 'editor')).map((file) =>
         readFileSync(path.join(folder, 'editor', file), 'utf8'),
       ),
     ].join('\n');
-    const literal = new Set([...sources.matchAll(/segment-builder\.([a-z]+\.\w+)/gi)].map(([, key]) => key!));
+    const literal = new Set(
+      [...sources.matchAll(/(?:segment-builder|\$\{words\})\.([a-z]+\.\w+)/gi)].map(([, key]) => key!),
+    );
     const has = (key: string): boolean => {
       const [group, name] = key.split('.') as [string, string];
       return typeof words['segment-builder'][group]?.[name] === 'string';
