@@ -5,7 +5,7 @@ import { endOfSql, memberCodes, rejectedEnd, syncSql } from '../queue/sync-sql';
 import type { MemberChange, SyncState } from '../queue/sync-store';
 
 /** Rows that one statement deletes, which takes about a tenth of a second. */
-export const rowsPerDelete = 20_000;
+const rowsPerDelete = 20_000;
 
 export function tablesOf(schema: string): string[] {
   // Keys in the order of their bytes, whatever the database's collation.

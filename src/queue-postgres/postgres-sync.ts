@@ -228,7 +228,10 @@ export class PostgresSync implements SyncStore {
   }
 
   async #fencedOn<T>(line: Line, sql: string, values: Values): Promise<T> {
-    type Result = { readonly held: boolean; readonly changed: T };
+    interface Result {
+      readonly held: boolean;
+      readonly changed: T;
+    }
     const [result] = await this.database.run<Result>(line, sql, [...this.fence, ...values]);
     if (result?.held !== true) throw this.fenced();
     return result.changed;

@@ -8,7 +8,7 @@
 // Segments are named by the keys of their blocks (`i10001`, `c1661:abcd`), users by member keys (`memberKeyOf`).
 
 /** What a row of the source, or an accepted add, says of a user. */
-export interface MemberTerms {
+interface MemberTerms {
   /** Null: without a value. */
   readonly value: number | null;
   /** Minutes as given; 0 never expires, null is the member's default. */

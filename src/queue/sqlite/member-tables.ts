@@ -11,7 +11,7 @@ import type { RowCipher } from './row-cipher';
 export type Key = string | Uint8Array;
 
 /** Before and after every key: texts sort before blobs, and a blind index has 16 bytes. */
-export const beforeKeys = '';
+const beforeKeys = '';
 export const afterKeys = new Uint8Array(17).fill(0xff);
 /** Between the plain keys and the encrypted ones. */
 const betweenKeys = new Uint8Array(0);
