@@ -5,7 +5,7 @@ import type { MemberChange } from './sync-store';
 
 /** Codes of the states of a member. Part of the stores: never change them. `erased`: a member until the removal is accepted. */
 export const memberCodes = { member: 0, live: 1, rejected: 2, erased: 3 } as const satisfies Record<
-  Exclude<MemberChange['state'], 'gone'> | 'erased',
+  Exclude<MemberChange['state'], 'gone'>,
   number
 >;
 

@@ -21,9 +21,10 @@ export interface MemberChange extends MemberTerms {
   readonly memberKey: string;
   /**
    * `member`: accepted, as a run or a refresh said. `live`: accepted, as another event said. `gone`: removed, or
-   * expired. `rejected`: a run offered the user, and the service rejects it. Ignored if the segment is not kept.
+   * expired. `rejected`: a run offered the user, and the service rejects it. `erased`: accepted, but the user is suppressed, so
+   * that every comparison removes the user, as after `suppress`. Ignored if the segment is not kept.
    */
-  readonly state: 'member' | 'live' | 'gone' | 'rejected';
+  readonly state: 'member' | 'live' | 'gone' | 'rejected' | 'erased';
   /** Epoch minutes from which the expiration counts. */
   readonly sinceMinutes: number;
 }

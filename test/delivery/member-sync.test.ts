@@ -433,6 +433,23 @@ describe('an erased user of a synced segment', () => {
     assert.deepEqual(world.members(), {});
   });
 
+  it('is stored as erased by an add to another segment that was in flight, until its removal is accepted', async () => {
+    const world = await new SyncedWorld({ delayMs: () => 300 }).ready();
+    await world.clock.outcome(world.sync.keep('i8'));
+    world.add(device(1), [{ seg_id: 8 }]);
+    await world.clock.advance(3_000);
+    const states: string[] = [];
+    world.disk.onMembers = (changes) => {
+      for (const change of changes) if (change.segment === segment) states.push(change.state);
+    };
+    world.add(device(1), [{ seg_id: 7 }]);
+    await world.clock.advance(100);
+    await world.clock.outcome(world.erase(device(1), 'idfa'));
+    await world.rest(30_000);
+    assert.deepEqual(states, ['erased', 'gone']);
+    assert.equal(world.service.members.size, 0);
+  });
+
   it('stays where no synced segment has the user, and may be added again', async () => {
     const world = await new SyncedWorld().ready();
     world.add(device(1), [{ seg_id: 8 }]);

@@ -40,7 +40,7 @@ export class PlainSyncStore implements SyncStore {
       const segment = this.#segments.get(change.segment);
       if (change.state === 'gone') segment?.members.delete(change.memberKey);
       else {
-        const erased = segment?.members.get(change.memberKey)?.erased === true;
+        const erased = change.state === 'erased' || segment?.members.get(change.memberKey)?.erased === true;
         segment?.members.set(change.memberKey, { ...change, ...(erased && { erased, state: 'member' }) });
       }
     }

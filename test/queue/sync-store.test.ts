@@ -39,7 +39,7 @@ const member: fc.Arbitrary<MemberChange> = fc.record({
   segment,
   memberKey,
   ...terms,
-  state: fc.constantFrom('member' as const, 'member', 'member', 'live', 'gone', 'rejected'),
+  state: fc.constantFrom('member' as const, 'member', 'member', 'live', 'gone', 'rejected', 'erased'),
   sinceMinutes: fc.integer({ min: now - 200, max: now }),
 });
 const row: fc.Arbitrary<StagedRow> = fc.record({ memberKey, ...terms });

@@ -45,9 +45,10 @@ export class MemberChanges {
       this.add(block, 'gone', sentMs);
       return;
     }
-    this.add(block, entry.bulk ? 'member' : 'live', sentMs);
-    if (this.suppressions.has(entry.checked.userKey))
-      this.onSuppressed(segBlock.key, memberKeyOfEntry(entry.checked));
+    const isSuppressed = this.suppressions.has(entry.checked.userKey);
+    // In the same commit, so that the next run removes the user even if the process dies before the removal is queued.
+    this.add(block, isSuppressed ? 'erased' : entry.bulk ? 'member' : 'live', sentMs);
+    if (isSuppressed) this.onSuppressed(segBlock.key, memberKeyOfEntry(entry.checked));
   }
 
   /** A block ends as rejected. */

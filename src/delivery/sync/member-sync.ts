@@ -46,10 +46,8 @@ export class MemberSync {
     private readonly submit: (submission: Submission) => void,
   ) {
     this.parts.members.onSuppressed = (segment, memberKey) => {
-      // Then the row of the member is stored, too. If either fails, the next erasure finds the user again.
-      this.remove([{ segment, memberKey }])
-        .then(() => this.store.suppress([], [memberKey]))
-        .catch(() => undefined);
+      // If it fails, the next run removes the user: the member is stored as erased.
+      this.remove([{ segment, memberKey }]).catch(() => undefined);
     };
   }
 
