@@ -9,6 +9,7 @@ const builder = 'builder';
 const out = 'out';
 const account = 'account';
 const usage = 'usage';
+const sync = 'sync';
 
 const flows = [
   { id: 'tab', type: 'tab', label: 'kitchen' },
@@ -35,6 +36,17 @@ const flows = [
     account,
     schedule: 'hourly',
     range: 'day',
+    wires: [[], []],
+  },
+  {
+    id: sync,
+    type: 'xandr-audience-sync',
+    z: 'tab',
+    x: 500,
+    y: 200,
+    account,
+    segment: '10001',
+    segmentName: 'Kitchen: viewed a product',
     wires: [[], []],
   },
 ];
@@ -150,6 +162,8 @@ async function shootHelp(nodeRed, browser, resources, databaseUrl) {
     files.push(await shootForHelp(editor, file('instant-audience-out')));
     await editor.edit(usage);
     files.push(await shootForHelp(editor, file('audience-usage')));
+    await editor.edit(sync);
+    files.push(await shootForHelp(editor, file('audience-sync')));
     await editor.editConfig(account);
     await page.locator('#instant-audience-test').click();
     await page.locator('#instant-audience-test-result[data-level="good"]').waitFor();

@@ -147,11 +147,9 @@ function prepareInputs(node: SyncEditorNode): void {
   make('userId', [item, ...sources]);
   make('expiration', ['num', item, ...sources]);
   const value = withVariable(['num', item, ...sources], node.valueType);
-  optionalInput('value', [notSetType(node._('label.notSent')), ...value]);
-  optionalInput('domain', [
-    notSetType(node._('domain.platform')),
-    ...withVariable([domainType(node), item, ...sources], node.domainType),
-  ]);
+  optionalInput('value', [notSetType(node._('label.notSent')), ...value], 'num');
+  const domain = withVariable([domainType(node), item, ...sources], node.domainType);
+  optionalInput('domain', [notSetType(node._('domain.platform')), ...domain], 'str');
   const consent = withVariable([item, ...sources], node.consentType);
   optionalInput('consent', [notSetType(node._('label.notChecked')), ...consent]);
   for (const name of ['rows', 'userId', 'domain', 'value', 'expiration', 'consent'] as const) {

@@ -202,7 +202,13 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
   });
 
   it('show in the help of each node a picture of its form', async () => {
-    for (const name of ['account', 'segment-builder', 'instant-audience-out', 'audience-usage']) {
+    for (const name of [
+      'account',
+      'segment-builder',
+      'instant-audience-out',
+      'audience-sync',
+      'audience-usage',
+    ]) {
       await page.evaluate(`RED.sidebar.help.show('xandr-${name}', true)`);
       const image = page.locator(`.red-ui-help img[src$="form-${name}-en-US.webp"]`);
       await image.waitFor();

@@ -346,7 +346,12 @@ function cutInPage(): string[] {
       const room =
         element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - arrowPx;
       if (canvas.measureText(text).width > room) cut.push(`${element.id}: ${text}`);
-    } else if (element.tagName === 'LABEL' && element.scrollWidth - element.clientWidth > 1) {
+    } else if (
+      element.tagName === 'LABEL' &&
+      // Only a screen reader has it.
+      !element.classList.contains('instant-audience-unseen') &&
+      element.scrollWidth - element.clientWidth > 1
+    ) {
       cut.push(`label: ${element.innerText}`);
     }
   }

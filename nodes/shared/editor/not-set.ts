@@ -33,12 +33,15 @@ export function inputToSave(field: JQuery, emptyType: string): Input {
   return shown === type ? { value: '', type: emptyType } : { value: field.typedInput('value'), type: shown };
 }
 
-/** Makes the field of a property and the hidden one of its type a typed input. Its first type is for an empty one. */
-export function optionalInput(property: string, types: InputTypes): void {
+/**
+ * Makes the field of a property and the hidden one of its type a typed input. Its first type is for an empty one.
+ * @param emptyType the type with which an empty property is saved
+ */
+export function optionalInput(property: string, types: InputTypes, emptyType = 'msg'): void {
   const field = $(`#node-input-${property}`);
   const typeField = $(`#node-input-${property}Type`);
   const saved = { value: String(field.val()), type: String(typeField.val()) };
   field.typedInput({ types });
   showInput(field, saved);
-  field.on('change', () => void typeField.val(inputToSave(field, 'msg').type));
+  field.on('change', () => void typeField.val(inputToSave(field, emptyType).type));
 }
