@@ -55,7 +55,7 @@ export class PlainEngine implements MemberSync {
 
   async append({ entries, segment, state }: Chunk): Promise<void> {
     await this.call(() => {
-      if (state !== null) void this.plain.commit([], [{ segment, text: state }]);
+      if (state !== null) this.plain.commit([], [{ segment, text: state }]);
       this.queue.push(...entries);
       this.appended.push(...entries);
     });
@@ -91,7 +91,7 @@ export class PlainEngine implements MemberSync {
     const ended = this.queue;
     this.queue = [];
     const rejected = ended.filter((entry) => rejects(memberKeyOfEntry(entry)));
-    void this.plain.commit(
+    this.plain.commit(
       ended.map((entry) => this.changeOf(entry, rejected.includes(entry))),
       [],
     );

@@ -139,7 +139,7 @@ class DiskStore implements QueueStore {
   commit(commit: Commit): Promise<void> {
     return this.#next(true, ({ log, sync }) => {
       log.commit(commit);
-      void sync.commit(commit.members ?? [], commit.syncStates ?? []);
+      sync.commit(commit.members ?? [], commit.syncStates ?? []);
       if (commit.members !== undefined) this.disk.onMembers(commit.members);
     });
   }
