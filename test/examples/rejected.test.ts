@@ -24,8 +24,12 @@ describe('rejected to file and back', function () {
   });
 
   const file = (): string => path.join(site.userDir, 'rejected.jsonl');
-  const rejectedLines = async (): Promise<string[]> =>
-    (await readFile(file(), 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
+  /** By user: messages end in the order of the replies, not in that of their arrival. */
+  const rejectedLines = async (): Promise<string[]> => {
+    const lines = (await readFile(file(), 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
+    const userOf = (line: string): string => /"user_id":"([^"]*)/.exec(line)?.[1] ?? '';
+    return lines.toSorted((one, other) => userOf(one).localeCompare(userOf(other)));
+  };
 
   it('stores rejected entries, a line each, and delivers them after a correction', async () => {
     const startedMs = performance.now();

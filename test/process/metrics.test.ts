@@ -12,9 +12,9 @@ interface Target {
 type Labels = Readonly<Record<string, string>>;
 
 const docs = path.join(__dirname, '..', '..', 'docs');
-const operations = readFileSync(path.join(docs, 'operations.md'), 'utf8');
+const metricsPage = readFileSync(path.join(docs, 'internals', 'metrics.md'), 'utf8');
 /** Only where several Node-RED instances share a queue: test/nodes/shared-queue.test.ts sees those. */
-const ofSharedQueues = [...operations.matchAll(/^\| `(\w+)` .*\| shared queue only: /gm)].map(
+const ofSharedQueues = [...metricsPage.matchAll(/^\| `(\w+)` .*\| shared queue only: /gm)].map(
   ([, name]) => name!,
 );
 const flows = [tab, ...accountFlow('shop'), ...accountFlow('loyalty', {}, 1)];
@@ -96,7 +96,7 @@ describe('the metrics of a Node-RED', function () {
         .map(([, json]) => JSON.parse(json!))
         // Node-RED itself logs events of every message that a node takes.
         .filter(({ event }) => event.startsWith('node.xandr-account.'));
-    const documented = [...operations.matchAll(/^\| `(node\.xandr-[\w.-]+)`/gm)].map(([, event]) => event!);
+    const documented = [...metricsPage.matchAll(/^\| `(node\.xandr-[\w.-]+)`/gm)].map(([, event]) => event!);
     assert.equal(documented.length, 6);
     await until(
       () => events(asked!).length >= 12,

@@ -16,7 +16,7 @@ export const erasureNode = 'erasure';
 export const suppressedCode = 'suppressed';
 
 export const suppressedText =
-  'This user was erased and is suppressed: no add is sent until the suppression is lifted.';
+  'This user was erased and is suppressed, so no segment gets this user any more.';
 
 export class Suppressions {
   private key = '';
