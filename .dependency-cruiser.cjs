@@ -9,7 +9,7 @@ const rooms = {
   'queue-postgres': ['entry', 'queue'],
   delivery: ['entry', 'service', 'queue', 'queue-postgres'],
   usage: ['entry', 'service', 'queue', 'delivery'],
-  sync: ['entry', 'queue'],
+  sync: ['entry', 'queue', 'delivery'],
   sandbox: [],
   /** The package's entry points for other programs. */
   library: ['entry', 'service', 'queue', 'delivery'],
@@ -117,7 +117,7 @@ module.exports = {
         `room-${room}`,
         `^src/${room}/`,
         [common, ...[room, ...others].map((name) => `^src/${name}/`)],
-        'Imports point one way: nodes → usage → delivery → queue-postgres → queue, service → entry; nodes → sync → queue.',
+        'Imports point one way: nodes → usage, sync → delivery → queue-postgres → queue, service → entry.',
       ),
     ),
     only('room-common', common, [common], 'What is for every room imports none.'),

@@ -2,7 +2,7 @@
 import type { EditorWidgetTypedInputType } from 'node-red';
 import { knownDomains } from '../../src/entry/index';
 import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { bringSandbox, useOnlyAccount, validAccount } from '../shared/editor/account';
+import { bringSandbox, memberOfAccount, useOnlyAccount, validAccount } from '../shared/editor/account';
 import {
   keepBox,
   keepSelectable,
@@ -18,7 +18,6 @@ import { completeOnLoad, findByWord } from '../shared/editor/on-load';
 import { makePicker, type Segment } from '../shared/editor/picker';
 import { checkedFields, showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
-import { variableIn } from '../shared/saved';
 import type { EditorRed, Verdict } from '../types/red-editor';
 import { labelOf, type SyncEditorNode, type SyncProperties } from './editor/properties';
 import { verdictOn } from './editor/validate';
@@ -223,13 +222,4 @@ function connect(node: SyncEditorNode): void {
   showTime();
   const hints = { mirror: 'mode.mirrorHint', add: 'mode.addHint' };
   showHint(node, $('#node-input-mode'), $('#instant-audience-mode-hint'), hints, 'mode.otherHint');
-}
-
-/** The account's member owns its codes unless told otherwise. */
-function memberOfAccount(): string {
-  const account = RED.nodes.node(String($('#node-input-account').val()));
-  if (account?.environment === 'sandbox') return '1';
-  const member = account?.member;
-  if (typeof member !== 'string' && typeof member !== 'number') return '';
-  return variableIn(member) === null ? String(member) : '';
 }

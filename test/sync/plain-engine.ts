@@ -96,6 +96,7 @@ export class PlainEngine implements MemberSync {
       [],
     );
     this.listener?.({
+      superseded: 0,
       accepted: ended.length - rejected.length,
       rejected: rejected.map((entry) => ({ entry, code: 'refused', message: 'refused' })),
     });

@@ -1,5 +1,6 @@
 // Segment rows of the form: one a segment, with drag, add and remove.
 import type { ExpirationUnit, SegmentRow } from '../../../src/entry/index';
+import { memberOfAccount } from '../../shared/editor/account';
 import { keepSelectable, withVariable, type InputTypes } from '../../shared/editor/choices';
 import { inputToSave, notSetType, showInput } from '../../shared/editor/not-set';
 import { makePicker, type Segment } from '../../shared/editor/picker';
@@ -206,13 +207,6 @@ function renameSegment(node: Builder, row: JQuery, byCode: boolean): void {
   setInput(segment, was === 'num' || was === 'str' ? constant : was, value);
   const member = inputOf(row, 'member');
   if (byCode && member.typedInput('value') === '') member.typedInput('value', memberOfAccount());
-}
-
-function memberOfAccount(): string {
-  const account = RED.nodes.node(String($('#node-input-account').val()));
-  if (account?.environment === 'sandbox') return '1';
-  const member = account?.member;
-  return typeof member === 'string' || typeof member === 'number' ? String(member) : '';
 }
 
 // ── A segment that was picked from the member's list ────────────────────────────────────────────────────────────

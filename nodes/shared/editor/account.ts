@@ -11,6 +11,14 @@ export function accountOf(id: unknown): SavedAccount | null {
   return typeof id === 'string' ? (RED.nodes.node(id) ?? null) : null;
 }
 
+/** The member of the chosen account, which owns its codes unless told otherwise; perhaps a variable. */
+export function memberOfAccount(): string {
+  const account = accountOf($('#node-input-account').val());
+  if (account?.environment === 'sandbox') return '1';
+  const member = account?.member;
+  return typeof member === 'string' || typeof member === 'number' ? String(member) : '';
+}
+
 /**
  * Properties and credentials for our routes, as they are saved in the editor. Of a stored password the editor knows only
  * that there is one; of an account whose form was not opened since the last deploy it knows no credentials.
