@@ -241,6 +241,23 @@ const goneCode = -1;
 
 type At = (value: readonly (string | number)[], type: string) => string;
 
+interface LastChange extends MemberChange {
+  /** Whether the member was gone in between, so that nothing of its row counts any more. */
+  readonly isNew: boolean;
+}
+
+/** One change of each member that has the same effect as all of them in their order. An erased member stays erased. */
+function lastChanges(changes: readonly MemberChange[]): readonly LastChange[] {
+  const last = new Map<string, LastChange>();
+  for (const change of changes) {
+    const key = `${change.segment}\0${change.memberKey}`;
+    const before = last.get(key);
+    const state = before?.state === 'erased' && change.state !== 'gone' ? 'erased' : change.state;
+    last.set(key, { ...change, state, isNew: before?.isNew === true || before?.state === 'gone' });
+  }
+  return [...last.values()];
+}
+
 /**
  * Parts of a commit (postgres-sql.ts) that change members. Each member comes once. Only the lease holder changes members, one
  * commit after the other, so the rows of the snapshot are the latest.
@@ -251,8 +268,7 @@ export function memberParts(
   at: At,
   isHeld: string,
 ): string[] {
-  const last = new Map(changes.map((change) => [`${change.segment}\0${change.memberKey}`, change]));
-  const its = [...last.values()];
+  const its = lastChanges(changes);
   const columns = [
     at(
       its.map(({ segment }) => segment),
@@ -278,13 +294,17 @@ export function memberParts(
       its.map(({ expiration }) => optional(expiration)),
       'text[]',
     ),
+    at(
+      its.map(({ isNew }) => Number(isNew)),
+      'smallint[]',
+    ),
   ];
   return [
     `member_change AS MATERIALIZED (
       SELECT s.id AS segment, c.key COLLATE "C" AS key, c.since, nullif(c.value, '')::integer AS value,
         nullif(c.expiration, '')::bigint AS expiration, c.state = ${goneCode} AS is_gone, m.key IS NOT NULL AS is_known,
-        CASE WHEN m.state = ${memberCodes.erased} THEN m.state ELSE c.state END AS state, ${endOfSql('m')} AS ends_before
-      FROM unnest(${columns.join(', ')}) AS c (name, key, state, since, value, expiration)
+        CASE WHEN m.state = ${memberCodes.erased} AND c.is_new = 0 THEN m.state ELSE c.state END AS state, ${endOfSql('m')} AS ends_before
+      FROM unnest(${columns.join(', ')}) AS c (name, key, state, since, value, expiration, is_new)
       JOIN ${schema}.synced AS s ON s.segment = c.name
       LEFT JOIN ${schema}.member AS m ON m.segment = s.id AND m.key = c.key
       WHERE ${isHeld}

@@ -58,7 +58,7 @@ describe('a shared queue whose database vanishes without a word', function () {
       clients: 4,
       pauseMs: 5,
       answerMs: 1_000,
-      delivery: 'once',
+      delivery: 'untilTaken',
     });
     ends(() => load.discard());
     load.start(site.eventsUrl);

@@ -441,10 +441,13 @@ describe('the shared log on PostgreSQL', function () {
     it('closes, though the database has silently disappeared', async () => {
       const way = await openWay();
 
-      const log = await queue.log(0, { url: way.url, clock: quickerClock });
+      let clock = systemClock;
+      const after: Clock['after'] = (delayMs, call) => clock.after(delayMs, call);
+      const log = await queue.log(0, { url: way.url, clock: { ...systemClock, after } });
       await log.append(batchOf('one', 1, [sharedRow(1)]));
       const { store } = await hold(log);
       way.vanishes = true;
+      clock = quickerClock;
       const closed = Promise.all([store.close(), log.close(one)]);
       const inTime = await Promise.race([closed.then(() => true), sleep(10_000, false, { ref: false })]);
       assert.equal(inTime, true);

@@ -113,6 +113,24 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constant<Step>({ kind: 'reopen' }) },
 );
 
+/** Several changes of one member in one commit: an erased one stays erased until it is gone. */
+const inOneCommit: [Step[]] = [
+  [['erased', 'rejected'] as const, ['gone', 'live'] as const, ['erased'] as const, ['gone', 'rejected'] as const].map(
+    (states) => ({
+      kind: 'commit',
+      members: states.map((state) => ({
+        segment: kept[0]!,
+        memberKey: memberKeyOf(null, '1'),
+        value: null,
+        expiration: null,
+        state,
+        sinceMinutes: now,
+      })),
+      states: [],
+    }),
+  ),
+];
+
 /** The whole walk, page by page; merged when the order of the pages is that of a blind index. */
 async function walked(
   sync: SyncStore,
@@ -269,7 +287,7 @@ describe('the sync store of a database', () => {
     this.timeout(120_000);
     return fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) => compareIn(database.queue(), steps)),
-      { numRuns: 6, endOnFailure: false },
+      { numRuns: 7, endOnFailure: false, examples: [inOneCommit] },
     );
   });
 
@@ -340,7 +358,7 @@ describe('the sync store of a queue file', () => {
         const path = newPath();
         return compare(steps, model(), () => opened(path));
       }),
-      { numRuns: 12, endOnFailure: false },
+      { numRuns: 13, endOnFailure: false, examples: [inOneCommit] },
     );
   });
 
