@@ -115,20 +115,23 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** Several changes of one member in one commit: an erased one stays erased until it is gone. */
 const inOneCommit: [Step[]] = [
-  [['erased', 'rejected'] as const, ['gone', 'live'] as const, ['erased'] as const, ['gone', 'rejected'] as const].map(
-    (states) => ({
-      kind: 'commit',
-      members: states.map((state) => ({
-        segment: kept[0]!,
-        memberKey: memberKeyOf(null, '1'),
-        value: null,
-        expiration: null,
-        state,
-        sinceMinutes: now,
-      })),
-      states: [],
-    }),
-  ),
+  [
+    ['erased', 'rejected'] as const,
+    ['gone', 'live'] as const,
+    ['erased'] as const,
+    ['gone', 'rejected'] as const,
+  ].map((states) => ({
+    kind: 'commit',
+    members: states.map((state) => ({
+      segment: kept[0]!,
+      memberKey: memberKeyOf(null, '1'),
+      value: null,
+      expiration: null,
+      state,
+      sinceMinutes: now,
+    })),
+    states: [],
+  })),
 ];
 
 /** The whole walk, page by page; merged when the order of the pages is that of a blind index. */
