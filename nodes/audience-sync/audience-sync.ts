@@ -234,7 +234,10 @@ class SyncNode {
     } catch (error) {
       if (isOver()) return;
       this.fail('queue', 'trouble', { reason: shortenThrown(error) });
-      this.cancelRetry = systemClock.after(startAgainMs, () => void this.life.run(() => this.follow(running)));
+      this.cancelRetry = systemClock.after(
+        startAgainMs,
+        () => void this.life.run(() => this.follow(running)),
+      );
       return;
     }
     segment.sync = sync;

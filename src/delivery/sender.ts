@@ -60,8 +60,7 @@ export class Sender {
     });
     this.turns = new Turns(this.parts);
     const { opened, parts } = this;
-    this.sync =
-      store.sync === undefined ? null : new MemberSync(store.sync, parts, opened, lease.submit);
+    this.sync = store.sync === undefined ? null : new MemberSync(store.sync, parts, opened, lease.submit);
     // Nobody may wait for it.
     this.opened.catch(() => undefined);
     for (const [owner, untils] of common.holds) this.holdSegments(owner, untils);

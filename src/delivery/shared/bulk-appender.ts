@@ -40,11 +40,7 @@ export class BulkAppender {
     void this.turns.run(async () => submission.onEnd(await this.appendOne(submission, bulk, sender)));
   }
 
-  private async appendOne(
-    submission: Submission,
-    bulk: BulkChunk,
-    sender: ChunkSender,
-  ): Promise<MessageEnd> {
+  private async appendOne(submission: Submission, bulk: BulkChunk, sender: ChunkSender): Promise<MessageEnd> {
     const { common, log } = this;
     const rows = this.rowsOf(submission);
     const { segment, state: text } = bulk;
