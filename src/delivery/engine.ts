@@ -10,7 +10,7 @@ import type { Monitor } from './monitor/monitor';
 import type { SentCountStore } from './monitor/sent-counts';
 import { RecentUsers } from './pending/recent-users';
 import type { Submission } from './producer';
-import type { Deleted } from './respond/deletions';
+import type { Deleted, Erased } from './respond/deletions';
 import type { Recovered } from './pending-messages';
 import type { NodeListeners } from './respond/node-listeners';
 import type { QueueCaps } from './respond/not-accepted';
@@ -236,8 +236,9 @@ export class Engine {
    * Deletes all pending entries: each ends as rejected with the code `purged`. Resolves when this is done and durable. Rejects
    * if the engine closes before, and with DeletedPartly.
    */
-  purge(): Promise<Deleted> {
-    return this.queue.delete(null);
+  async purge(): Promise<Deleted> {
+    const { entries, inFlight } = await this.queue.delete(null);
+    return { entries, inFlight };
   }
 
   /**
@@ -247,7 +248,7 @@ export class Engine {
    *
    * @param userKeys the keys (`userKeyOf`) by which the user may be known
    */
-  erase(userKeys: readonly string[], userId: string): Promise<Deleted> {
+  erase(userKeys: readonly string[], userId: string): Promise<Erased> {
     return this.queue.delete({ keys: userKeys, id: userId });
   }
 

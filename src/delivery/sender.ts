@@ -13,7 +13,7 @@ import type { RecentUsers } from './pending/recent-users';
 import { closedEnd, type MessageEnd } from './pending-messages';
 import type { FreshRow } from './loader';
 import type { BulkChunk, Submission } from './producer';
-import type { Deleted } from './respond/deletions';
+import type { Deleted, Erased } from './respond/deletions';
 import { asQueueError, nothingEnd, openingEnd } from './respond/not-accepted';
 import type { Counters } from './respond/reports';
 import type { Limits } from './schedule/rate-limiter';
@@ -246,16 +246,19 @@ export class Sender {
   }
 
   /** `Engine.purge` (null) and `Engine.erase`, of rows up to `mostSeq`. */
-  async delete(user: SharedDeletionRequest['user'], mostSeq = Infinity): Promise<Deleted> {
+  async delete(user: SharedDeletionRequest['user'], mostSeq = Infinity): Promise<Erased> {
     const { deleter } = this.parts;
-    if (user === null) return deleter.purge(mostSeq);
+    if (user === null) return { ...(await deleter.purge(mostSeq)), segments: 0 };
     const { monitor } = this.common;
     monitor.forget(user.keys, user.id);
     const erase = (): Promise<Deleted> => deleter.erase(user.keys, mostSeq);
-    const deleted = await (this.sync?.erase(user.keys, user.id, erase) ?? erase());
+    const erased =
+      this.sync === null
+        ? { ...(await erase()), segments: 0 }
+        : await this.sync.erase(user.keys, user.id, erase);
     // Entries that were rejected or logged meanwhile.
     monitor.forget(user.keys, user.id);
-    return deleted;
+    return erased;
   }
 }
 

@@ -150,7 +150,8 @@ describe('the sync of a segment on a shared queue', function () {
   it('removes and suppresses a user whom a standby erases, also after the next takeover', async () => {
     const [active, standby] = await pair();
     await run(active, few);
-    await standby.engine.erase(userKeysOf(null, userId(4)), userId(4));
+    const { segments } = await standby.engine.erase(userKeysOf(null, userId(4)), userId(4));
+    assert.equal(segments, 1);
     await until(() => !users().includes(userId(4)), 10_000, 'the removal');
     const codes = async (instance: SharedInstance): Promise<unknown> => {
       const end = await instance.submit(event(4, 60));

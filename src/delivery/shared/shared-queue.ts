@@ -12,7 +12,7 @@ import type { EngineStats } from '../engine-stats';
 import { SentCountStore } from '../monitor/sent-counts';
 import { closedEnd } from '../pending-messages';
 import type { Submission } from '../producer';
-import type { Deleted } from '../respond/deletions';
+import type { Erased } from '../respond/deletions';
 import { asQueueError } from '../respond/not-accepted';
 import type { Counters } from '../respond/reports';
 import { Sender } from '../sender';
@@ -331,7 +331,7 @@ export class SharedQueue {
     );
   }
 
-  delete(user: SharedDeletionRequest['user']): Promise<Deleted> {
+  delete(user: SharedDeletionRequest['user']): Promise<Erased> {
     return this.deletions.delete(user);
   }
 

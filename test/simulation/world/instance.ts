@@ -10,7 +10,7 @@ import type { MemberQueue } from '../../../src/delivery/engine';
 import { requestLimitsOf } from '../../../src/delivery/schedule/request-limits';
 import type { MessageEnd, Recovered } from '../../../src/delivery/pending-messages';
 import type { QueueStore } from '../../../src/queue/store';
-import type { MemberChange } from '../../../src/queue/sync-store';
+import type { PlainMember } from '../../queue/plain-sync-store';
 import { SqliteStore } from '../../../src/queue/sqlite/sqlite-store';
 import type { Problem } from '../../../nodes/account/account-api';
 import { Holder, type Hold } from '../../../nodes/account/holder';
@@ -343,13 +343,11 @@ export class Instance {
   }
 
   /** The table of the synced segment, as it is on the disk or in the database. */
-  syncedMembers(): ReadonlyMap<string, MemberChange> {
+  syncedMembers(): ReadonlyMap<string, PlainMember> {
     const { setup, database } = this.outside;
     const { id, queue } = setup.members[0]!;
     const { sync } =
-      queue === 'shared'
-        ? database('main').logStore(String(id))
-        : this.disk.file(`queue of member ${id}`);
+      queue === 'shared' ? database('main').logStore(String(id)) : this.disk.file(`queue of member ${id}`);
     return sync.membersOf(`i${setup.syncedSegment}`);
   }
 

@@ -214,7 +214,7 @@ class SyncMaker {
         { ...here, instance, kind: 'database', how, forMs },
         { ...here, instance: null, kind: 'database', how: dice.pick(['readOnly', 'standbyLost']), forMs },
         { ...here, kind: 'freeze', forMs },
-        { ...here, kind: 'deploy' },
+        { ...here, kind: 'crash', downMs: dice.pick([500, 8_000]) },
       ]),
     );
   }
