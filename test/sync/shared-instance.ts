@@ -11,6 +11,7 @@ import type { MemberSync } from '../../src/delivery/sync/member-sync';
 import { PostgresLog } from '../../src/queue-postgres/postgres-log';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { ServiceClient } from '../../src/service/client';
+import type { Part } from '../../src/sync/parts';
 import { SegmentSync } from '../../src/sync/segment-sync';
 import type { RunReport } from '../../src/sync/state';
 
@@ -118,16 +119,25 @@ export class SharedInstance {
     await members.opened.then(() => sync.start()).catch(() => undefined);
   }
 
-  /** A whole audience, or its first part. */
-  async take(users: readonly number[], { part = false, force = false } = {}): Promise<void> {
+  /** A whole audience. */
+  take(users: readonly number[]): Promise<void> {
+    return this.give(users, null);
+  }
+
+  /** A message of an audience in several. */
+  takePart(users: readonly number[], index: number, count: number): Promise<void> {
+    return this.give(users, { id: 'one', index, count, complete: false });
+  }
+
+  private async give(users: readonly number[], part: Part | null): Promise<void> {
     const staged = users.map((number) => ({
       memberKey: memberKeyOf(null, userId(number)),
       value: null,
       expiration: 0,
     }));
     await this.sync!.take({
-      part: part ? { id: 'one', index: 0, count: 2, complete: false } : null,
-      options: { preview: false, force, resend: false },
+      part,
+      options: { preview: false, force: false, resend: false },
       rows: [{ rows: users.length, invalid: 0, noConsent: null, staged }],
     });
   }
@@ -136,9 +146,9 @@ export class SharedInstance {
     return this.sync!.force();
   }
 
-  submit(...entries: readonly CheckedEntry[]): Promise<MessageEnd> {
-    const its = { source: { node: 'out', account: 'account' }, entries, indexes: null };
-    return new Promise((onEnd) => this.engine.submit({ ...its, completeOn: 'accepted', onEnd }));
+  submit(entry: CheckedEntry, completeOn: 'accepted' | 'queued' = 'accepted'): Promise<MessageEnd> {
+    const its = { source: { node: 'out', account: 'account' }, entries: [entry], indexes: null };
+    return new Promise((onEnd) => this.engine.submit({ ...its, completeOn, onEnd }));
   }
 
   kill(): void {
