@@ -21,6 +21,7 @@ import { QueueError } from '../../src/queue/index';
 import {
   NothingRefused,
   readPart,
+  segmentKeyOf,
   SegmentSync,
   type MemberSync,
   type RunReport,
@@ -40,7 +41,7 @@ import { textOr, type Rejection, type Words } from '../shared/words';
 import { MessageRows, rowListOf } from './rows';
 import { readSync, type SyncSettings } from './schema';
 import { StatusLine } from './status-line';
-import { claimSegment, releaseSegment } from './synced-segments';
+import { claimSegment, releaseSegment, type SyncedByNode } from './synced-segments';
 import { problemOfRun, rowRejection, toldReport, wordsOf } from './words';
 
 /** A text: the debug sidebar cuts the sentence of an Error. */
@@ -59,9 +60,14 @@ export = (RED: NodeAPI): void => {
   RED.nodes.registerType('xandr-audience-sync', Sync);
 };
 
+/** The account's engine, and what this node has of it. */
 interface Running {
   readonly engine: MemberQueue;
-  readonly sync: SegmentSync;
+  readonly account: AccountNode;
+  readonly segment: SyncedByNode;
+  readonly unfollow: () => void;
+  /** Those of which `segment.sync` was made. */
+  members: MemberSync | null;
 }
 
 interface Reader {
@@ -84,13 +90,16 @@ class SyncNode {
   private closed = false;
   /** One message after the other, also those that came before the account's engine was ready. */
   private readonly turns = new InTurn();
-  private whenUsable: () => void = () => undefined;
-  private usable = this.untilUsable();
+  /** Resolves when there may be something new for the messages that wait. */
+  private change = Promise.withResolvers<undefined>();
   /** Opening and closing of syncs, one after the other. */
   private readonly life = new InTurn();
   private cancelStart = (): void => undefined;
   /** Of the last message of the open run, for its report. */
   private carried: object = {};
+  /** Id of the last audience of which the flow was told that another instance carries out the runs. */
+  private toldOf: string | null = null;
+  private cancelRetry = (): void => undefined;
 
   constructor(
     private readonly RED: NodeAPI,
@@ -146,32 +155,69 @@ class SyncNode {
 
   // ── The account ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  private untilUsable(): Promise<void> {
-    return new Promise((resolve) => (this.whenUsable = resolve));
+  private changed(): void {
+    this.change.resolve(undefined);
+    this.change = Promise.withResolvers();
   }
 
   private fail(key: string, status: string, params: Readonly<Record<string, string>> = {}): void {
     this.problem = this.RED._(`error.${key}`, { ...params });
     this.status.show('stopped', status);
     this.node.error(this.problem);
-    this.whenUsable();
+    this.changed();
   }
 
   private accountReady(engine: MemberQueue, account: AccountNode): void {
     void this.life.run(async () => {
-      await this.stopSync();
+      await this.leave(this.running);
       if (!this.closed) await this.open(engine, account);
     });
   }
 
   private async open(engine: MemberQueue, account: AccountNode): Promise<void> {
     const { node, reading } = this;
-    const { sync: members } = engine;
     if (!reading.ok) return;
-    if (members === null) {
-      this.fail(engine.durable ? 'queue_shared' : 'queue_memory', 'queue_kind');
+    if (!engine.durable) {
+      this.fail('queue_memory', 'queue_kind');
       return;
     }
+    const segment = { node, segment: segmentKeyOf(settingsOf(reading.settings).segment), sync: null };
+    const other = claimSegment(engine, segment);
+    if (other !== null) {
+      this.fail('segment_taken', 'segment_taken', { node: other.name ?? other.id });
+      return;
+    }
+    const unfollow = engine.onLease(() => void this.life.run(() => this.follow(running)));
+    const running: Running = { engine, account, segment, unfollow, members: null };
+    this.running = running;
+    await this.follow(running);
+  }
+
+  /** Carries out the runs while this instance sends. Of a shared queue the lease comes and goes. */
+  private async follow(running: Running): Promise<void> {
+    const { engine, segment } = running;
+    if (this.running !== running) return;
+    if (segment.sync === null || running.members !== engine.sync) {
+      await this.stopSync(running);
+      if (engine.sync !== null) await this.startSync(running, engine.sync);
+    }
+    this.changed();
+  }
+
+  private async stopSync({ engine, account, segment }: Running): Promise<void> {
+    const { sync } = segment;
+    segment.sync = null;
+    this.problem = null;
+    this.cancelRetry();
+    this.status.follow({ engine, account, sync: null });
+    await sync?.close();
+  }
+
+  /** Tries until the queue is open; the status says what is wrong with it. */
+  private async startSync(running: Running, members: MemberSync): Promise<void> {
+    const { engine, account, segment } = running;
+    const { reading, node } = this;
+    if (!reading.ok) return;
     const sync = new SegmentSync({
       sync: members,
       source: { node: node.id, account: account.id },
@@ -179,59 +225,49 @@ class SyncNode {
       listener: this.listener(),
       clock: systemClock,
     });
-    const other = claimSegment(engine, { node, sync });
-    if (other !== null) {
-      this.fail('segment_taken', 'segment_taken', { node: other.name ?? other.id });
-      return;
-    }
-    this.running = { engine, sync };
-    await this.startSync(engine, members, sync, account);
-  }
-
-  /** Tries until the queue is open; the status says what is wrong with it. */
-  private async startSync(
-    engine: MemberQueue,
-    members: MemberSync,
-    sync: SegmentSync,
-    account: AccountNode,
-  ): Promise<void> {
     this.status.follow({ engine, account, sync });
-    await members.opened;
-    if (this.closed || this.running?.sync !== sync) return;
+    const isOver = (): boolean => this.closed || this.running !== running || engine.sync !== members;
     try {
+      await members.opened;
+      if (isOver()) return;
       await sync.start();
     } catch (error) {
+      if (isOver()) return;
       this.fail('queue', 'trouble', { reason: shortenThrown(error) });
+      this.cancelRetry = systemClock.after(
+        startAgainMs,
+        () => void this.life.run(() => this.follow(running)),
+      );
       return;
     }
-    this.problem = null;
-    this.whenUsable();
+    segment.sync = sync;
+    running.members = members;
   }
 
   /** Messages wait for the account that has the id after the deploy. */
   private accountCloses(): void {
-    const { whenUsable } = this;
-    this.usable = this.untilUsable();
-    void this.usable.then(whenUsable);
+    const { running } = this;
+    this.running = null;
     this.problem = null;
-    void this.life.run(() => this.stopSync());
+    void this.life.run(() => this.leave(running));
     this.status.show('waiting', 'connecting');
   }
 
-  private async stopSync(): Promise<void> {
-    const { running, node } = this;
+  private async leave(running: Running | null): Promise<void> {
     this.running = null;
     if (running === null) return;
-    releaseSegment(running.engine, { node, sync: running.sync });
-    await running.sync.close();
+    running.unfollow();
+    releaseSegment(running.engine, running.segment);
+    this.cancelRetry();
+    await running.segment.sync?.close();
   }
 
   private async close(removed: boolean): Promise<void> {
     this.closed = true;
     this.cancelStart();
     this.status.stop();
-    this.whenUsable();
-    await Promise.all([this.stopSync(), this.use.leave(!removed)]);
+    this.changed();
+    await Promise.all([this.leave(this.running), this.use.leave(!removed)]);
   }
 
   // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,8 +275,10 @@ class SyncNode {
   private input(message: Message, send: Send, done: Done): void {
     void this.turns.run(async () => {
       try {
-        const { sync } = await this.usableSync();
-        await this.take(sync, message, send);
+        const running = await this.usableRunning();
+        const { sync } = running.segment;
+        if (sync === null) this.refer(running, message, send);
+        else await this.take(sync, message, send);
         done();
       } catch (error) {
         done(this.sentenceOf(error));
@@ -249,12 +287,27 @@ class SyncNode {
     });
   }
 
-  private async usableSync(): Promise<Running> {
-    await this.usable;
-    if (this.closed) throw new NotTaken(this.RED._('error.not_taken'));
-    if (this.problem !== null) throw new NotTaken(this.problem);
-    if (this.running === null) throw new NotTaken(this.RED._('error.not_taken'));
-    return this.running;
+  private async usableRunning(): Promise<Running> {
+    for (;;) {
+      if (this.closed) throw new NotTaken(this.RED._('error.not_taken'));
+      if (this.problem !== null) throw new NotTaken(this.problem);
+      const { running } = this;
+      if (running !== null && (running.segment.sync !== null || running.engine.otherSender !== null))
+        return running;
+      await this.change.promise;
+    }
+  }
+
+  /** Another instance sends, and carries out the runs: says so, once for an audience. */
+  private refer({ engine }: Running, message: Message, send: Send): void {
+    const part = readPart(message);
+    const isTold = part !== null && part.id === this.toldOf;
+    this.toldOf = part?.id ?? null;
+    if (isTold || !isWired(this.node, 1)) return;
+    const { topic, _msgid } = message;
+    const sender = engine.otherSender ?? '';
+    const payload = { status: 'standby', sender, message: this.RED._('run.standby', { sender }) };
+    send([null, { ...(topic === undefined ? {} : { topic }), _msgid, payload } as NodeMessage]);
   }
 
   private async take(sync: SegmentSync, message: Message, send: Send): Promise<void> {
@@ -370,6 +423,7 @@ class SyncNode {
   }
 }
 
+const startAgainMs = 5_000;
 /** Rejected entries in one message. */
 const mostTold = 1_000;
 

@@ -18,7 +18,8 @@ const calm: ReadonlySet<string> = new Set(['idle', 'sending']);
 interface Followed {
   readonly engine: MemberQueue;
   readonly account: Pick<AccountNode, 'id' | 'isSandbox'>;
-  readonly sync: SegmentSync;
+  /** Null while another instance carries out the runs, or none yet. */
+  readonly sync: SegmentSync | null;
 }
 
 export class StatusLine {
@@ -67,17 +68,18 @@ export class StatusLine {
       engine.logins.state(account.id),
       systemClock.monoMs(),
     );
-    const view = sync.view();
+    const view = sync?.isStarted === true ? sync.view() : null;
     const starting = { look: 'waiting', text: this.RED._('status.connecting') } as const;
-    const own = sync.isStarted ? lineOf(view, this.RED) : starting;
-    const isCalm = calm.has(condition.key) && view.trouble === null;
-    const look = isCalm ? own.look : view.trouble === null ? condition.look : 'stopped';
+    const own = view === null ? starting : lineOf(view, this.RED);
+    const hasTrouble = (view?.trouble ?? null) !== null;
+    const isCalm = calm.has(condition.key) && !hasTrouble;
+    const look = isCalm ? own.look : hasTrouble ? 'stopped' : condition.look;
     const queue = wordsOf(this.RED, 'xandr-instant-audience-out');
     const status = isCalm
       ? own.text
-      : view.trouble === null
-        ? statusText(condition, queue)
-        : this.RED._('status.trouble');
+      : hasTrouble
+        ? this.RED._('status.trouble')
+        : statusText(condition, queue);
     const text = account.isSandbox ? this.RED._('status.sandbox', { status }) : status;
     return { ...looks[look], text };
   }

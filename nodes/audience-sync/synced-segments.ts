@@ -6,7 +6,10 @@ import type { SegmentSync, SyncView } from '../../src/sync/index';
 
 export interface SyncedByNode {
   readonly node: Node;
-  readonly sync: SegmentSync;
+  /** The key of the segment's blocks. */
+  readonly segment: string;
+  /** Null while another instance carries out its runs. */
+  sync: SegmentSync | null;
 }
 
 const byEngine = new WeakMap<MemberQueue, Map<string, SyncedByNode>>();
@@ -15,15 +18,15 @@ const byEngine = new WeakMap<MemberQueue, Map<string, SyncedByNode>>();
 export function claimSegment(engine: MemberQueue, mine: SyncedByNode): Node | null {
   const segments = byEngine.get(engine) ?? new Map<string, SyncedByNode>();
   byEngine.set(engine, segments);
-  const other = segments.get(mine.sync.key);
+  const other = segments.get(mine.segment);
   if (other !== undefined && other.node !== mine.node) return other.node;
-  segments.set(mine.sync.key, mine);
+  segments.set(mine.segment, mine);
   return null;
 }
 
-export function releaseSegment(engine: MemberQueue, { sync }: SyncedByNode): void {
+export function releaseSegment(engine: MemberQueue, mine: SyncedByNode): void {
   const segments = byEngine.get(engine);
-  if (segments?.get(sync.key)?.sync === sync) segments.delete(sync.key);
+  if (segments?.get(mine.segment) === mine) segments.delete(mine.segment);
 }
 
 /** A synced segment in the tab Audience. */
@@ -36,10 +39,10 @@ export interface ShownSync extends Omit<SyncView, 'trouble'> {
 }
 
 export function shownSyncs(engine: MemberQueue): readonly ShownSync[] {
-  const started = [...(byEngine.get(engine)?.values() ?? [])].filter(({ sync }) => sync.isStarted);
-  return started.map(({ node, sync }) => {
+  return [...(byEngine.get(engine)?.values() ?? [])].flatMap(({ node, segment, sync }) => {
+    if (sync?.isStarted !== true) return [];
     const { trouble: _trouble, ...view } = sync.view();
-    return { ...view, segment: sync.key, node: node.id, name: node.name ?? '' };
+    return [{ ...view, segment, node: node.id, name: node.name ?? '' }];
   });
 }
 

@@ -212,7 +212,12 @@ export class Actions {
       if (!read.ok) return answer(400, refusalOf(read.issue));
       for (const { engine } of this.engines.list()) lifted += (await engine.sync?.liftUser(read.keys)) ?? 0;
     }
-    if (lifted === 0) return answer(404, 'notSuppressed');
+    if (lifted === 0) {
+      // Only the instance that sends has the suppressions of a shared queue.
+      const sender = this.engines.list().find(({ engine }) => engine.otherSender !== null)
+        ?.engine.otherSender;
+      return sender === undefined ? answer(404, 'notSuppressed') : answer(409, 'liftStandby', { sender });
+    }
     this.log('The suppression of a user was lifted.');
     return answer(200, 'lifted');
   }

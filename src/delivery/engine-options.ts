@@ -6,6 +6,7 @@ import type { QueueStore } from '../queue/store';
 import { LogTally } from './monitor/log-tally';
 import { Monitor } from './monitor/monitor';
 import { PendingMessages } from './pending-messages';
+import type { Submission } from './producer';
 import { NodeListeners } from './respond/node-listeners';
 import type { QueueCaps } from './respond/not-accepted';
 import { Reporter, type Outcome } from './respond/reports';
@@ -106,4 +107,6 @@ export interface SenderLease {
   /** The queue is open, and what waits in it known. */
   readonly opened: () => void;
   readonly mayPost: () => boolean;
+  /** Takes what the sync of segments appends. */
+  readonly submit: (submission: Submission) => void;
 }

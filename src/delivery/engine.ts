@@ -19,7 +19,7 @@ import type { Login, Logins } from './schedule/login';
 import type { Limits } from './schedule/rate-limiter';
 import { alwaysHeld, Sender } from './sender';
 import { SharedQueue } from './shared/shared-queue';
-import { memberSyncOf, type MemberSync } from './sync/member-sync';
+import type { MemberSync } from './sync/member-sync';
 import { erasureNode } from './sync/suppressions';
 
 export { defaultPageRows, type EngineOptions } from './engine-options';
@@ -55,11 +55,10 @@ export class Engine {
   readonly logins: Logins;
   /** Says which entries of another queue may be submitted. */
   readonly recentUsers: RecentUsers;
-  /** For the sync of segments. Null for a queue that keeps no members: in memory, or shared. */
-  readonly sync: MemberSync | null;
   private readonly listeners: NodeListeners;
   private readonly common: Common;
   private readonly queue: Sender | SharedQueue;
+  private readonly leaseListeners = new Set<() => void>();
 
   constructor(options: EngineOptions) {
     this.common = commonOf(options);
@@ -68,24 +67,40 @@ export class Engine {
     const { clock, shared, store } = options;
     this.recentUsers = new RecentUsers(clock.wallMs());
     if (shared === undefined) {
-      const sender = new Sender(this.common, store, alwaysHeld(this.common), this.recentUsers);
-      this.queue = sender;
+      const lease = alwaysHeld(this.common, (submission) => this.submit(submission));
+      this.queue = new Sender(this.common, store, lease, this.recentUsers);
       ({ durable: this.durable } = store);
-      this.sync = memberSyncOf(sender, (submission) => this.submit(submission));
-      this.onRecovered(erasureNode, (recovered) => this.removedErased(recovered));
       this.meta = store;
       this.loginTimes = new LoginTimes(store, () => clock.wallMs());
     } else {
-      this.queue = new SharedQueue(this.common, shared);
-      this.sync = null;
+      this.queue = new SharedQueue(this.common, shared, () => {
+        for (const listener of this.leaseListeners) listener();
+      });
       this.durable = true;
       this.meta = shared.log.meta;
       this.loginTimes = new LoginTimes(shared.log.meta, () => shared.log.nowMs());
     }
+    this.onRecovered(erasureNode, (recovered) => this.removedErased(recovered));
   }
 
   private get sender(): Sender | null {
     return this.queue instanceof Sender ? this.queue : this.queue.sender;
+  }
+
+  /** For the sync of segments. Null for a queue in memory, and while this instance does not send. */
+  get sync(): MemberSync | null {
+    return this.sender?.sync ?? null;
+  }
+
+  /** Name of the other instance that sends, and carries out the runs of synced segments; null for none, as far as is known. */
+  get otherSender(): string | null {
+    return this.queue instanceof Sender ? null : this.queue.otherSender;
+  }
+
+  /** Calls when `sync` or `otherSender` may have changed. Returns a function that ends this. */
+  onLease(listener: () => void): () => void {
+    this.leaseListeners.add(listener);
+    return () => void this.leaseListeners.delete(listener);
   }
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -221,8 +236,9 @@ export class Engine {
    * Deletes all pending entries: each ends as rejected with the code `purged`. Resolves when this is done and durable. Rejects
    * if the engine closes before, and with DeletedPartly.
    */
-  purge(): Promise<Deleted> {
-    return this.queue.delete(null);
+  async purge(): Promise<Deleted> {
+    const { entries, inFlight } = await this.queue.delete(null);
+    return { entries, inFlight };
   }
 
   /**
@@ -232,11 +248,8 @@ export class Engine {
    *
    * @param userKeys the keys (`userKeyOf`) by which the user may be known
    */
-  async erase(userKeys: readonly string[], userId: string): Promise<Erased> {
-    const erase = (): Promise<Deleted> => this.queue.delete({ keys: userKeys, id: userId });
-    return this.sync === null
-      ? { ...(await erase()), segments: 0 }
-      : this.sync.erase(userKeys, userId, erase);
+  erase(userKeys: readonly string[], userId: string): Promise<Erased> {
+    return this.queue.delete({ keys: userKeys, id: userId });
   }
 
   /** What became of the removals of erased users; nobody else is told. */

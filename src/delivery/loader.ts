@@ -15,6 +15,7 @@ import type { MessageEnd, PendingMessage } from './pending-messages';
 import type { Appender, BulkChunk, Taken } from './producer';
 import { queueFullEnd } from './respond/not-accepted';
 import type { Reports } from './respond/reports';
+import { AppendedRefreshes } from './sync/appended-refreshes';
 import type { ChangedMembers } from './sync/changed-members';
 import { suppressedCode, suppressedText, type Suppressions } from './sync/suppressions';
 
@@ -55,8 +56,11 @@ export class Loader implements Appender<null> {
   /** Of the current commit: new entries that stay in memory, and characters of those that are on disk only. */
   private admitted: PendingEntry[] = [];
   private charsOnDisk = 0;
+  private readonly refreshes: AppendedRefreshes;
 
-  constructor(private readonly parts: LoaderParts) {}
+  constructor(private readonly parts: LoaderParts) {
+    this.refreshes = new AppendedRefreshes(parts.changedMembers);
+  }
 
   get durable(): boolean {
     return this.parts.durable;
@@ -78,8 +82,10 @@ export class Loader implements Appender<null> {
   }
 
   /** Rows in the log that this process has appended. */
-  appended(firstSeq: number, rows: readonly FreshRow[]): boolean {
+  appended(firstSeq: number, rows: readonly FreshRow[], bulk?: BulkChunk): boolean {
     const lastSeq = firstSeq + rows.length - 1;
+    if (bulk !== undefined && rows[0]?.entry.refresh === true)
+      this.refreshes.add({ firstSeq, lastSeq, readSince: bulk.readSince });
     if (firstSeq !== this.appendedSeq + 1) return this.logReaches(lastSeq);
     this.fresh.push({ lastSeq, rows });
     return true;
@@ -231,6 +237,7 @@ export class Loader implements Appender<null> {
   takeRows(nowMs: number): void {
     for (const read of this.rowsRead.splice(0)) this.takeRead(read, nowMs);
     this.takeAppended(nowMs);
+    this.refreshes.forget((throughSeq) => !this.parts.readAhead.hasUnreadIn('bulk', throughSeq));
   }
 
   private takeAppended(nowMs: number): void {
@@ -239,9 +246,28 @@ export class Loader implements Appender<null> {
       this.parts.reports.taken(lastSeq - this.lastSeq);
       this.lastSeq = lastSeq;
       if (rows === null) this.parts.readAhead.appended(lastSeq, this.parts.common.settings.clock.wallMs());
-      else rows.forEach((row, at) => this.admit({ ...row, seq: firstSeq + at }, row.entry, null, nowMs));
+      else rows.forEach((row, at) => this.takeFresh({ ...row, seq: firstSeq + at }, nowMs));
       this.parts.readAhead.committed(lastSeq);
     }
+  }
+
+  private takeFresh(row: NewRow & FreshRow, nowMs: number): void {
+    const { readAhead, pendingUsers, commitBuffer } = this.parts;
+    const further = pendingUsers.find(row.entry.userKey) !== undefined;
+    // One without room is read back, and looked at then.
+    if (row.entry.refresh === true && readAhead.hasRoom(row.lane, further)) {
+      const entry = new PendingEntry(row, row.entry, 'waiting');
+      if (further || this.isOutdated(entry)) {
+        pendingUsers.withdraw(entry);
+        commitBuffer.mark(row.seq, 'remove');
+        return;
+      }
+    }
+    this.admit(row, row.entry, null, nowMs);
+  }
+
+  private isOutdated({ seq, checked }: PendingEntry): boolean {
+    return this.refreshes.isOutdated(seq, checked.blocks[0]!.key, memberKeyOfEntry(checked));
   }
 
   private takeRead(read: RowsRead, nowMs: number): void {
@@ -273,11 +299,11 @@ export class Loader implements Appender<null> {
     const { userKey } = entry.checked;
     if ((whose !== null && whose.key !== userKey) || pendingUsers.find(userKey)?.has(row.seq) === true)
       return;
+    const mayRefresh = entry.refreshes && pendingUsers.find(userKey) === undefined && !this.isOutdated(entry);
     pendingUsers.count(entry);
     touched.add(pendingUsers.add(entry, row.userHash));
     this.refuses(entry);
-    // Of an earlier process.
-    if (entry.refreshes && row.state === 'waiting') pendingUsers.withdraw(entry);
+    if (entry.refreshes && !mayRefresh && row.state === 'waiting') pendingUsers.withdraw(entry);
   }
 
   /** An entry as it was taken, read back from its row. A damaged row is set aside as rejected. */

@@ -12,11 +12,12 @@ import type { SentCountStore } from './monitor/sent-counts';
 import type { RecentUsers } from './pending/recent-users';
 import { closedEnd, type MessageEnd } from './pending-messages';
 import type { FreshRow } from './loader';
-import type { Submission } from './producer';
-import type { Deleted } from './respond/deletions';
+import type { BulkChunk, Submission } from './producer';
+import type { Deleted, Erased } from './respond/deletions';
 import { asQueueError, nothingEnd, openingEnd } from './respond/not-accepted';
 import type { Counters } from './respond/reports';
 import type { Limits } from './schedule/rate-limiter';
+import { MemberSync } from './sync/member-sync';
 import { Turns } from './turns';
 
 /** Part of the store: never change it. */
@@ -26,17 +27,20 @@ const openRetryMs = 5_000;
 const mostUnopened = 50_000;
 
 /** The lease of a local queue. */
-export function alwaysHeld({ reporter }: Common): SenderLease {
+export function alwaysHeld({ reporter }: Common, submit: SenderLease['submit']): SenderLease {
   return {
     instance: undefined,
     report: (outcomes) => reporter.report(outcomes),
     opened: () => undefined,
     mayPost: () => true,
+    submit,
   };
 }
 
 export class Sender {
   readonly parts: EngineParts;
+  /** Null for a store that keeps no members. */
+  readonly sync: MemberSync | null;
   private readonly turns: Turns;
   private cancelRetry: (() => void) | null = null;
   private readonly whenOpened = Promise.withResolvers<undefined>();
@@ -55,6 +59,8 @@ export class Sender {
       isClosed: () => this.turns.closed,
     });
     this.turns = new Turns(this.parts);
+    const { opened, parts } = this;
+    this.sync = store.sync === undefined ? null : new MemberSync(store.sync, parts, opened, lease.submit);
     // Nobody may wait for it.
     this.opened.catch(() => undefined);
     for (const [owner, untils] of common.holds) this.holdSegments(owner, untils);
@@ -192,8 +198,8 @@ export class Sender {
   }
 
   /** This process has appended these rows. They are read back only if other processes have appended before them. */
-  appended(firstSeq: number, rows: readonly FreshRow[]): void {
-    if (this.turns.opened && this.parts.loader.appended(firstSeq, rows)) this.turns.ask();
+  appended(firstSeq: number, rows: readonly FreshRow[], bulk?: BulkChunk): void {
+    if (this.turns.opened && this.parts.loader.appended(firstSeq, rows, bulk)) this.turns.ask();
   }
 
   closeNode(node: string): void {
@@ -240,15 +246,19 @@ export class Sender {
   }
 
   /** `Engine.purge` (null) and `Engine.erase`, of rows up to `mostSeq`. */
-  async delete(user: SharedDeletionRequest['user'], mostSeq = Infinity): Promise<Deleted> {
+  async delete(user: SharedDeletionRequest['user'], mostSeq = Infinity): Promise<Erased> {
     const { deleter } = this.parts;
-    if (user === null) return deleter.purge(mostSeq);
+    if (user === null) return { ...(await deleter.purge(mostSeq)), segments: 0 };
     const { monitor } = this.common;
     monitor.forget(user.keys, user.id);
-    const deleted = await deleter.erase(user.keys, mostSeq);
+    const erase = (): Promise<Deleted> => deleter.erase(user.keys, mostSeq);
+    const erased =
+      this.sync === null
+        ? { ...(await erase()), segments: 0 }
+        : await this.sync.erase(user.keys, user.id, erase);
     // Entries that were rejected or logged meanwhile.
     monitor.forget(user.keys, user.id);
-    return deleted;
+    return erased;
   }
 }
 

@@ -77,6 +77,7 @@ interface DeletionRecord {
   readonly done: boolean;
   readonly entries: number | null;
   readonly in_flight: number | null;
+  readonly segments: number | null;
 }
 
 export class PostgresLog implements SharedLog {
@@ -241,7 +242,9 @@ export class PostgresLog implements SharedLog {
       throughSeq: through_seq,
       askedMs: asked_wall,
       user: keys === null ? null : { keys, id: user_id ?? '' },
-      result: done ? { entries: result.entries ?? 0, inFlight: result.in_flight ?? 0 } : null,
+      result: done
+        ? { entries: result.entries ?? 0, inFlight: result.in_flight ?? 0, segments: result.segments ?? 0 }
+        : null,
     }));
   }
 
@@ -249,9 +252,10 @@ export class PostgresLog implements SharedLog {
     instance: Instance,
     fencingToken: number,
     id: number,
-    { entries, inFlight }: SharedDeletionResult,
+    { entries, inFlight, segments }: SharedDeletionResult,
   ): Promise<void> {
-    await this.#control('finishDeletion', [instance.id, fencingToken, id, entries, inFlight]);
+    const values = [instance.id, fencingToken, id, entries, inFlight, segments];
+    await this.#control('finishDeletion', values);
   }
 
   onNews(listener: (news: News) => void): void {

@@ -113,7 +113,8 @@ export const steps: readonly Step[] = [
       user_id text,
       done_at timestamptz,
       entries bigint,
-      in_flight bigint
+      in_flight bigint,
+      segments bigint
     )`,
     // Outcomes that the instance which appended the entries has to report; one row per commit and instance.
     `CREATE TABLE ${schema}.outcome (

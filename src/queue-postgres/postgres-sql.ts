@@ -270,12 +270,14 @@ function controlSql(schema: string, notify: Notify) {
       RETURNING id::float8 AS id, ${notify(`'control'`)} AS told`,
     deletions: `
       SELECT id::float8 AS id, through_seq::float8 AS through_seq, asked_wall, user_keys, user_id,
-        done_at IS NOT NULL AS done, entries::float8 AS entries, in_flight::float8 AS in_flight
+        done_at IS NOT NULL AS done, entries::float8 AS entries, in_flight::float8 AS in_flight,
+        segments::float8 AS segments
       FROM ${schema}.deletion ORDER BY deletion.id`,
-    /** Parameters: 1 holder, 2 fencing token, 3 id, 4 entries, 5 in flight. */
+    /** Parameters: 1 holder, 2 fencing token, 3 id, 4 entries, 5 in flight, 6 segments. */
     finishDeletion: `
       WITH held AS (${held}), finished AS (
-        UPDATE ${schema}.deletion SET done_at = clock_timestamp(), entries = $4::bigint, in_flight = $5::bigint
+        UPDATE ${schema}.deletion SET done_at = clock_timestamp(), entries = $4::bigint, in_flight = $5::bigint,
+          segments = $6::bigint
         WHERE id = $3::bigint AND done_at IS NULL AND EXISTS (SELECT FROM held) RETURNING 1 AS one
       )
       UPDATE ${schema}.control SET deletions = deletions + 1 WHERE id = 1 AND EXISTS (SELECT FROM finished)

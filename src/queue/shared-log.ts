@@ -99,10 +99,11 @@ export interface SharedDeletion extends SharedDeletionRequest {
   readonly result: SharedDeletionResult | null;
 }
 
-/** See `Deleted` in deletions.ts. */
+/** See `Erased` in deletions.ts; a purge has no segments. */
 export interface SharedDeletionResult {
   readonly entries: number;
   readonly inFlight: number;
+  readonly segments: number;
 }
 
 /**

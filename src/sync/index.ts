@@ -4,6 +4,6 @@ export type { SyncListener } from './context';
 export type { ReadRows } from './gathering';
 export type { MemberSync } from './member-sync';
 export { readPart } from './parts';
-export type { SegmentName } from './segment';
+export { segmentKeyOf, type SegmentName } from './segment';
 export { NothingRefused, SegmentSync, type SyncView } from './segment-sync';
 export type { Problem, RunReport } from './state';

@@ -89,7 +89,7 @@ describe('docs/several-machines.md and docs/internals/queues.md', function () {
       await log.flush();
       const id = await log.requestDeletion({ throughSeq: 1, askedMs: Date.now(), user: null });
       await log.deletions();
-      await log.finishDeletion(me, token, id, { entries: 0, inFlight: 0 });
+      await log.finishDeletion(me, token, id, { entries: 0, inFlight: 0, segments: 0 });
       await store.close();
       await log.release(me, token);
     } finally {

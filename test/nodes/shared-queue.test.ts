@@ -8,7 +8,7 @@ import { PostgresLog } from '../../src/queue-postgres/postgres-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { cleanUps } from '../support/clean-up';
 import { ownPostgres } from '../support/services';
-import { customAccount, entry, Flow, load, logged, unload, until, useNodeRed } from './out-flow';
+import { customAccount, entry, Flow, idfa, load, logged, unload, until, useNodeRed } from './out-flow';
 
 const password = 's3cr3t-word';
 
@@ -97,6 +97,41 @@ describe('an account with its queue in a shared database', function () {
       await flow.allEnded();
       assert.equal(flow.accepted.length, 1);
       await until(() => flow.status === 'ready', `ready, not ${flow.status}`);
+    } finally {
+      await log.close(other);
+    }
+  });
+
+  it('has an audience sync that refers to the active instance, and carries out runs once this one is active', async () => {
+    const other = { id: 'other', name: 'node-9:1880' };
+    const log = new PostgresLog({ url: databaseUrl, origin: sandbox.url, member: '7' });
+    const sync = new Flow('sync');
+    await log.open();
+    try {
+      const { fencingToken } = await log.claim(other, true, null, 30_000);
+      const its = { type: 'xandr-audience-sync', segment: '10001', domain: 'idfa' };
+      await load([shared(), ...sync.nodes(its)], credentials(), sync);
+      await until(() => sync.status === 'standby', `standby, not ${sync.status}`);
+      const part = (index: number): object => ({ id: 'one', index, count: 2 });
+      await sync.send(
+        { payload: [{ id: idfa(1) }], topic: 'nightly' },
+        { payload: [{ id: idfa(1) }], parts: part(0) },
+        { payload: [{ id: idfa(2) }], parts: part(1) },
+        { control: 'force' },
+      );
+      assert.deepEqual([sync.errors, sync.accepted], [[], []]);
+      // One for each audience, and one for the control.
+      assert.equal(sync.rejected.length, 3);
+      const { topic, payload } = sync.rejected[0];
+      assert.deepEqual([topic, payload.status, payload.sender], ['nightly', 'standby', 'node-9:1880']);
+      assert.match(payload.message, /^The instance node-9:1880 sends, so it also carries out the runs/);
+      await log.release(other, fencingToken);
+      await until(() => sync.status === 'no run yet', `no run yet, not ${sync.status}`);
+      await sync.send({ payload: [{ id: idfa(1) }] });
+      await until(() => sync.accepted.length === 1, 'the report');
+      assert.deepEqual([sync.accepted[0].payload.status, sync.accepted[0].payload.added], ['ended', 1]);
+      assert.equal(sync.rejected.length, 3);
+      assert.equal(sandbox.state().length, 1);
     } finally {
       await log.close(other);
     }

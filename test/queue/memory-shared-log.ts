@@ -26,6 +26,9 @@ import {
   type SharedLog,
   type StoredOutcomes,
 } from '../../src/queue/shared-log';
+import { suppressionKeyNote } from '../../src/queue/suppression';
+import type { MemberChange, SyncStore } from '../../src/queue/sync-store';
+import { PlainSyncStore } from './plain-sync-store';
 import { openLog } from '../../src/queue/sqlite/sqlite-log';
 
 /** Part of the engine's clock. */
@@ -58,6 +61,11 @@ interface DeletionRow extends SharedDeletion {
 /** The database: every call is one transaction. */
 export class MemoryLogStore {
   readonly rows = openLog(':memory:');
+  /** Of synced segments. */
+  readonly sync: PlainSyncStore;
+  /** A commit has changed members, or users were suppressed. */
+  onMembers: (changes: readonly MemberChange[]) => void = () => undefined;
+  onSuppressed: (memberKeys: readonly string[]) => void = () => undefined;
   readonly lease: Lease = { token: 0, holder: null, expiresAtMs: 0 };
   readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
   readonly instanceSources = new Map<number, string>();
@@ -74,14 +82,23 @@ export class MemoryLogStore {
   #lastOutcome = 0;
 
   /** The database's clock; `skewMs` of a handle is the offset of its machine. */
-  constructor(readonly clock: StoreClock) {}
+  constructor(
+    readonly clock: StoreClock,
+    /** Whether the holder's store keeps members of synced segments. */
+    readonly syncs = false,
+  ) {
+    const nowMinutes = (): number => Math.floor(clock.wallMs() / 60_000);
+    this.sync = new PlainSyncStore(nowMinutes, () => this.rows.getMeta(suppressionKeyNote));
+  }
 
-  append({ producerId, batchSequence, instance, rows, maxEntries, maxChars }: Batch): Appended {
+  append({ producerId, batchSequence, instance, rows, sync, maxEntries, maxChars }: Batch): Appended {
     const before = this.#producers.get(producerId);
     if (before !== undefined && batchSequence <= before.through) {
       if (batchSequence < before.through) return { kind: 'before' };
       return { kind: 'appended', firstSeq: before.firstSeq, lastSeq: before.lastSeq };
     }
+    if (sync !== undefined && sync.fencingToken !== this.lease.token)
+      throw new QueueError('fenced', `token ${sync.fencingToken} is over`);
     const { lastSeq, waiting, bodyChars } = this.rows.totals;
     const chars = rows.reduce((sum, { body }) => sum + body.length, 0);
     if (waiting + rows.length > maxEntries || bodyChars + chars > maxChars) return { kind: 'full', waiting };
@@ -92,6 +109,7 @@ export class MemoryLogStore {
       cold: true,
     }));
     this.rows.commit({ append });
+    this.sync.commit([], sync?.states ?? []);
     for (const { seq } of append) this.instanceSources.set(seq, instance);
     const appended = { firstSeq: lastSeq + 1, lastSeq: lastSeq + rows.length };
     this.#producers.set(producerId, { through: batchSequence, ...appended, seenAtMs: this.clock.wallMs() });
@@ -463,14 +481,53 @@ export class MemorySharedLog extends StoreLog {
 /** Runs calls one after the other, with results in their order. */
 export class HolderStore implements QueueStore {
   readonly durable = true;
+  readonly sync?: SyncStore;
   #isOpen = false;
   readonly #turns = new InTurn();
+  readonly #syncTurns = new InTurn();
 
   constructor(
     private readonly log: StoreLog,
     private readonly instance: string,
     readonly token: number,
-  ) {}
+  ) {
+    if (log.logStore.syncs) this.sync = this.#newSync(log.logStore);
+  }
+
+  /** What changes members goes with the commits, all else on a line of its own, as in PostgreSQL. */
+  #newSync({ sync, onSuppressed }: MemoryLogStore): SyncStore {
+    const on = <T>(turns: InTurn, writes: boolean, work: () => Promise<T>): Promise<T> => {
+      if (!this.#isOpen) return Promise.reject(new QueueError('closed', 'The shared queue is closed.'));
+      const fenced = (): Promise<T> => {
+        if (writes) this.checkLease();
+        return work();
+      };
+      return turns.run(() => this.log.call(fenced, { writes }));
+    };
+    const read = <T>(work: () => Promise<T>): Promise<T> => on(this.#syncTurns, false, work);
+    const write = <T>(work: () => Promise<T>): Promise<T> => on(this.#syncTurns, true, work);
+    return {
+      segments: () => read(() => sync.segments()),
+      keep: (segment) => write(() => sync.keep(segment)),
+      forget: (segment) => write(() => sync.forget(segment)),
+      setState: (state) => write(() => sync.setState(state)),
+      beginStaging: (segment) => write(() => sync.beginStaging(segment)),
+      stage: (segment, rows) => write(() => sync.stage(segment, rows)),
+      endStaging: (segment) => write(() => sync.endStaging(segment)),
+      dropStaging: (segment) => write(() => sync.dropStaging(segment)),
+      staged: (segment) => read(() => sync.staged(segment)),
+      compare: (...args) => read(() => sync.compare(...args)),
+      due: (...args) => on(this.#turns, true, () => sync.due(...args)),
+      segmentsOf: (memberKeys) => read(() => sync.segmentsOf(memberKeys)),
+      suppress: (hashes, memberKeys) =>
+        on(this.#turns, true, () => {
+          onSuppressed(memberKeys);
+          return sync.suppress(hashes, memberKeys);
+        }),
+      suppressions: () => read(() => sync.suppressions()),
+      liftSuppressions: (hashes) => write(() => sync.liftSuppressions(hashes)),
+    };
+  }
 
   open(): Promise<Opened> {
     return this.#turns.run(async () => {
@@ -549,6 +606,9 @@ export class HolderStore implements QueueStore {
       untilWallMs: record.untilWallMs - skewMs,
     }));
     logStore.rows.commit({ ...commit, ...(unknown === undefined ? {} : { unknown }) });
+    const { members = [], syncStates = [] } = commit;
+    logStore.sync.commit(members, syncStates);
+    if (members.length > 0) logStore.onMembers(members);
     const outcomes = new Map<string, object[]>();
     for (const { seq, source, instance, report } of commit.outcomes ?? []) {
       const its = outcomes.get(instance) ?? [];

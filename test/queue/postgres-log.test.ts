@@ -556,8 +556,8 @@ describe('the shared log on PostgreSQL', function () {
       await log.setPaused(true);
       await log.flush();
       const id = await log.requestDeletion({ throughSeq: 1, askedMs: 2, user: { keys: ['k'], id: 'u' } });
-      await log.finishDeletion(one, token, id, { entries: 3, inFlight: 4 });
-      assert.deepEqual((await log.deletions())[0]?.result, { entries: 3, inFlight: 4 });
+      await log.finishDeletion(one, token, id, { entries: 3, inFlight: 4, segments: 5 });
+      assert.deepEqual((await log.deletions())[0]?.result, { entries: 3, inFlight: 4, segments: 5 });
       await log.release(one, token);
     }
 

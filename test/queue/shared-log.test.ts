@@ -317,13 +317,13 @@ function contract(fresh: () => SharedQueue): void {
       { ...erasure, id: ids[1], result: null },
     ];
     assert.deepEqual(await first.deletions(), asked);
-    const result = { entries: 5, inFlight: 6 };
+    const result = { entries: 5, inFlight: 6, segments: 7 };
     await second.finishDeletion(two, token, ids[0]!, result);
     await first.finishDeletion(one, token + 1, ids[0]!, result);
     assert.deepEqual(await second.deletions(), asked);
     assert.equal(await versionOf(), ids[1]);
     await first.finishDeletion(one, token, ids[0]!, result);
-    await first.finishDeletion(one, token, ids[0]!, { entries: 0, inFlight: 0 });
+    await first.finishDeletion(one, token, ids[0]!, { entries: 0, inFlight: 0, segments: 0 });
     assert.equal(await versionOf(), ids[1] + 1);
     assert.deepEqual(await second.deletions(), [{ ...asked[0], result }, asked[1]]);
     await queue.pass(70_000);

@@ -76,6 +76,7 @@ export function sentenceOf({ status, body }: Reply): string {
   const reason = troubleText(body, status);
   if (wordOr(`reply.${code}`, '') === '') return word('reply.failed', { reason });
   const figures = {
+    sender: typeof body.sender === 'string' ? body.sender : '',
     entries: figure('entries'),
     inFlight: figure('inFlight'),
     moved: figure('moved'),

@@ -9,7 +9,7 @@ import type {
   SharedLog,
 } from '../../queue/shared-log';
 import type { Common } from '../engine-options';
-import { DeletedPartly, type Deleted } from '../respond/deletions';
+import { DeletedPartly, type Erased } from '../respond/deletions';
 import { asQueueError } from '../respond/not-accepted';
 import type { SharedProducer } from './shared-producer';
 
@@ -30,7 +30,7 @@ type User = SharedDeletionRequest['user'];
 export type Carrier = (deletion: SharedDeletion) => Promise<SharedDeletionResult>;
 
 interface Asked {
-  readonly resolve: (deleted: Deleted) => void;
+  readonly resolve: (deleted: Erased) => void;
   readonly reject: (error: Error) => void;
   readonly cancel: () => void;
 }
@@ -72,7 +72,7 @@ export class SharedDeletions {
    * Deletes what waits in the log and what this machine keeps. The others delete what they keep, which is not counted, as
    * soon as they read the row. Rejects with DeletedPartly.
    */
-  async delete(user: User): Promise<Deleted> {
+  async delete(user: User): Promise<Erased> {
     // Here first: what is handed over meanwhile is in the log when it is asked how far that goes.
     const [here] = await Promise.allSettled([this.deleteKept(user)]);
     const [there] = await Promise.allSettled([this.deleteThere(user)]);
@@ -82,7 +82,7 @@ export class SharedDeletions {
       throw new DeletedPartly(deleted, 'database', asQueueError(there.reason));
     }
     if (here.status === 'rejected') throw new DeletedPartly(there.value, 'kept', asQueueError(here.reason));
-    return { entries: here.value + there.value.entries, inFlight: there.value.inFlight };
+    return { ...there.value, entries: here.value + there.value.entries };
   }
 
   private deleteKept(user: User, takenUntilMs?: number): Promise<number> {
@@ -95,7 +95,7 @@ export class SharedDeletions {
   }
 
   /** Resolves when it is carried out. Rejects when the database cannot be reached, and when nobody carries it out. */
-  private async deleteThere(user: User): Promise<Deleted> {
+  private async deleteThere(user: User): Promise<Erased> {
     const { log, common, newestSeq } = this.parts;
     const throughSeq = await newestSeq();
     const id = await log.requestDeletion({ throughSeq, askedMs: log.nowMs(), user });

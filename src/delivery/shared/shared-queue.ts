@@ -12,13 +12,14 @@ import type { EngineStats } from '../engine-stats';
 import { SentCountStore } from '../monitor/sent-counts';
 import { closedEnd } from '../pending-messages';
 import type { Submission } from '../producer';
-import type { Deleted } from '../respond/deletions';
+import type { Erased } from '../respond/deletions';
 import { asQueueError } from '../respond/not-accepted';
 import type { Counters } from '../respond/reports';
 import { Sender } from '../sender';
 import { LeaseKeeper } from './lease-keeper';
 import { LocalBuffer } from './local-buffer';
 import { OutcomeReader } from './outcome-reader';
+import { BulkAppender } from './bulk-appender';
 import { SharedDeletions } from './shared-deletions';
 import { SharedProducer } from './shared-producer';
 import { sharedStatsOf } from './shared-stats';
@@ -36,6 +37,7 @@ export class SharedQueue {
   private readonly lease: LeaseKeeper;
   private readonly outcomes: OutcomeReader;
   private readonly deletions: SharedDeletions;
+  private readonly bulk: BulkAppender;
   /** Of this process while it stands by: reads what the holder has counted. */
   private readonly othersSent: SentCountStore;
   private claim: Claim | null = null;
@@ -52,6 +54,8 @@ export class SharedQueue {
   constructor(
     private readonly common: Common,
     private readonly options: SharedQueueOptions,
+    /** This instance begins or ceases to send, or another one does. */
+    private readonly leaseChanged: () => void,
   ) {
     const { log, instance, localBuffer } = options;
     const { clock } = common.settings;
@@ -64,6 +68,7 @@ export class SharedQueue {
       takesOneMore: () => this.sender?.parts.takesOneMore() ?? false,
       appended: (firstSeq, rows) => this.sender?.appended(firstSeq, rows),
     });
+    this.bulk = new BulkAppender(common, log, instance);
     this.outcomes = new OutcomeReader({
       log,
       instance,
@@ -139,6 +144,7 @@ export class SharedQueue {
     if (before !== null) this.obey(claim, before);
     const news = before?.holder?.id === claim.holder?.id ? null : holderText(claim, this.options.instance);
     if (news !== null) this.common.log('info', news);
+    if (before === null || before.holder?.id !== claim.holder?.id) this.leaseChanged();
     this.stepAside(claim);
   }
 
@@ -166,10 +172,20 @@ export class SharedQueue {
       opened: () => this.senderOpened(sender, fencingToken),
       // Not under a later lease either: others may have sent meanwhile.
       mayPost: () => this.lease.mayPost(fencingToken),
+      submit: (submission) => {
+        if (submission.bulk === undefined) this.submit(submission);
+        else this.bulk.append(submission, submission.bulk, chunkSender);
+      },
     });
+    const chunkSender = {
+      fencingToken,
+      isActive: () => this.sender === sender,
+      appended: sender.appended.bind(sender),
+    };
     this.sender = sender;
     if ((this.asked ?? control).paused) sender.setPaused(true);
     sender.start();
+    this.leaseChanged();
   }
 
   private senderOpened(sender: Sender, fencingToken: number): void {
@@ -191,6 +207,7 @@ export class SharedQueue {
     this.senderClosing = sender.close().catch(() => undefined);
     if (this.life !== 'closed' && this.parking === null)
       this.common.log('info', `This Node-RED (${this.options.instance.name}) no longer sends.`);
+    this.leaseChanged();
   }
 
   async park(maxMs: number): Promise<void> {
@@ -270,6 +287,12 @@ export class SharedQueue {
     return this.sender?.waiting ?? this.claim?.waiting ?? this.producer.counters.waiting;
   }
 
+  /** Name of the instance that sends, if it is another one. */
+  get otherSender(): string | null {
+    const { claim, sender } = this;
+    return sender !== null || claim === null || claim.ours ? null : (claim.holder?.name ?? null);
+  }
+
   get sent(): SentCountStore {
     return this.sender?.sent ?? this.othersSent;
   }
@@ -308,7 +331,7 @@ export class SharedQueue {
     );
   }
 
-  delete(user: SharedDeletionRequest['user']): Promise<Deleted> {
+  delete(user: SharedDeletionRequest['user']): Promise<Erased> {
     return this.deletions.delete(user);
   }
 

@@ -18,7 +18,8 @@ export function outcomesOfOthers(
   if (instance === undefined) return outcomes;
   for (const entry of entries) {
     const { instance: its } = entry.source;
-    if (its === undefined || its === instance) continue;
+    // Those of bulk entries are the active instance's own.
+    if (entry.bulk || its === undefined || its === instance) continue;
     const { seq, source } = entry;
     outcomes.push({ seq, source, instance: its, report: reportOf(entry) });
   }

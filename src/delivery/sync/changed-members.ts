@@ -30,6 +30,11 @@ export class ChangedMembers {
     return stamp;
   }
 
+  /** Needs one more `endRead`. Call before the first. */
+  keepRead(readSince: number): void {
+    this.reads.set(readSince, (this.reads.get(readSince) ?? 0) + 1);
+  }
+
   endRead(readSince: number): void {
     const { reads, changed } = this;
     const left = (reads.get(readSince) ?? 1) - 1;

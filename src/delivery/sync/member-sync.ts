@@ -8,7 +8,6 @@ import type { EngineParts } from '../engine-parts';
 import type { MessageEnd } from '../pending-messages';
 import type { Submission } from '../producer';
 import type { Deleted, Erased } from '../respond/deletions';
-import type { Sender } from '../sender';
 import type { BulkListener } from './bulk-entries';
 import { erasureNode } from './suppressions';
 import { memberKeysOf, removalsOf, type SegmentUser } from './erased-members';
@@ -62,8 +61,20 @@ export class MemberSync {
     if (entries.length === 0)
       return state === null ? Promise.resolve() : this.store.setState({ segment, text: state });
     const marked = refresh ? entries.map((entry) => ({ ...entry, refresh })) : entries;
-    const submission = { source, entries: marked, bulk: { segment, state, readSince } };
-    return this.submitted(submission, () => this.parts.bulkEntries.add(segment, entries.length));
+    return this.appended({ source, entries: marked, bulk: { segment, state, readSince } });
+  }
+
+  private async appended(chunk: Required<Pick<Submission, 'source' | 'entries' | 'bulk'>>): Promise<void> {
+    const { bulkEntries } = this.parts;
+    const { segment } = chunk.bulk;
+    // Before any of them can end.
+    bulkEntries.add(segment, chunk.entries.length);
+    try {
+      await this.submitted(chunk);
+    } catch (error) {
+      bulkEntries.add(segment, -chunk.entries.length);
+      throw error;
+    }
   }
 
   /** Bulk entries of a segment that have not ended. */
@@ -138,30 +149,13 @@ export class MemberSync {
     return hashes.length;
   }
 
-  /** @param stored called before any of the entries is reported as ended */
-  private submitted(
-    submission: Pick<Submission, 'source' | 'entries' | 'bulk'>,
-    stored = (): void => undefined,
-  ): Promise<void> {
+  private submitted(submission: Pick<Submission, 'source' | 'entries' | 'bulk'>): Promise<void> {
     return new Promise((resolve, reject) => {
       const onEnd = (end: MessageEnd): void => {
-        if (end.kind === 'failed') {
-          reject(new NotAppended(end));
-          return;
-        }
-        stored();
-        resolve();
+        if (end.kind === 'failed') reject(new NotAppended(end));
+        else resolve();
       };
       this.submit({ ...submission, indexes: null, completeOn: 'queued', onEnd });
     });
   }
-}
-
-/** Null for a queue that keeps no members. */
-export function memberSyncOf(
-  { parts, opened }: Pick<Sender, 'parts' | 'opened'>,
-  submit: (submission: Submission) => void,
-): MemberSync | null {
-  const { sync } = parts.store;
-  return sync === undefined ? null : new MemberSync(sync, parts, opened, submit);
 }

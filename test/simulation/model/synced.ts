@@ -95,15 +95,20 @@ interface Told {
   readonly name: string;
   readonly block: Block;
   readonly atMs: number;
+  /** When it was appended at the latest: an instance may have kept it meanwhile, without the database. */
+  readonly appendedMs: number;
 }
 
 /** Live events for the synced segment. */
 function eventsOf({ history, plan }: Played): Told[] {
-  return history.messages.flatMap(({ entries, atMs }) =>
+  return history.messages.flatMap(({ entries, atMs, end, endMs, queue }) =>
     entries.flatMap(({ user, domain, blocks }) =>
       blocks
         .filter(({ seg_id: id }) => id === plan.setup.syncedSegment)
-        .map((block) => ({ name: userName(user, domain), block, atMs })),
+        .map((block) => ({
+          ...{ name: userName(user, domain), block, atMs },
+          appendedMs: !queue.startsWith('main ') ? atMs : end?.kind === 'settled' ? endMs : Infinity,
+        })),
     ),
   );
 }
@@ -125,7 +130,7 @@ function revived(played: Played): string[] {
     if (event === undefined) continue;
     for (const add of sent) {
       if (add.name !== name || add.expiration === -1 || add.request.sentMs <= request.settledMs) continue;
-      const isNewer = (byValue.get(add.value)?.atMs ?? -Infinity) >= event.atMs;
+      const isNewer = (byValue.get(add.value)?.appendedMs ?? -Infinity) >= event.atMs;
       const isOfRun = runs.some(({ names, overMs }) => names.has(name) && overMs >= request.settledMs);
       if (!isNewer && !isOfRun)
         found.push(

@@ -38,6 +38,9 @@ export class Database {
    * token.
    */
   readonly departed = new Map<number, { readonly atMs: number; readonly token: number }>();
+  /** See MemoryLogStore. */
+  onMembers: MemoryLogStore['onMembers'] = () => undefined;
+  onSuppressed: MemoryLogStore['onSuppressed'] = () => undefined;
   /** Writes that wait for the standby, in order. */
   #waiting: (() => void)[] = [];
 
@@ -45,6 +48,8 @@ export class Database {
     readonly world: WorldTime,
     readonly dice: Dice,
     readonly wayMs: number,
+    /** Whether its stores keep members of synced segments. */
+    readonly syncs = false,
   ) {}
 
   log(name: string, user: DatabaseUser): SharedLog {
@@ -56,7 +61,9 @@ export class Database {
     if (logStore === undefined) {
       const { world } = this;
       const clock = { wallMs: () => epochMs + world.nowMs, after: world.after.bind(world) };
-      this.stores.set(name, (logStore = new MemoryLogStore(clock)));
+      this.stores.set(name, (logStore = new MemoryLogStore(clock, this.syncs)));
+      logStore.onMembers = (changes) => this.onMembers(changes);
+      logStore.onSuppressed = (memberKeys) => this.onSuppressed(memberKeys);
     }
     return logStore;
   }

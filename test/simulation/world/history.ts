@@ -1,4 +1,5 @@
 // History of a run for the checks: messages, requests, logins, and a log of events.
+import { userOfMember } from '../../../src/entry/member-key';
 import type { MemberChange } from '../../../src/queue/sync-store';
 import type { AudienceRow, Block, Entry } from './plan';
 
@@ -195,6 +196,21 @@ export class History {
   readonly worst = new Map<string, number>();
 
   constructor(private readonly nowMs: () => number) {}
+
+  /** A commit has changed members of the synced segment. */
+  changed(changes: readonly MemberChange[]): void {
+    const atMs = this.nowMs();
+    for (const change of changes) this.committedMembers.push({ atMs, change });
+  }
+
+  /** A shared queue has suppressed the users with these member keys. */
+  suppresses(memberKeys: readonly string[]): void {
+    const atMs = this.nowMs();
+    for (const memberKey of memberKeys) {
+      const { domain, id: user } = userOfMember(memberKey);
+      this.suppressed.push({ user, domain, askedMs: atMs, doneMs: atMs });
+    }
+  }
 
   tell(text: string): void {
     this.log.push(`${(this.nowMs() / 1000).toFixed(3)} ${text}`);

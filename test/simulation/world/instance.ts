@@ -101,10 +101,7 @@ export class Instance {
       }),
     );
     this.nodeStates = new Map(setup.nodes.map((node) => [node.id, { ...node, present: true }]));
-    disk.onMembers = (changes) => {
-      const atMs = outside.world.nowMs;
-      for (const change of changes) outside.history.committedMembers.push({ atMs, change });
-    };
+    disk.onMembers = (changes) => outside.history.changed(changes);
     this.boot();
   }
 
@@ -345,16 +342,27 @@ export class Instance {
     account.holder.join('synced', this.synced.joined(account.state.id));
   }
 
-  /** The table of the synced segment, as it is on the disk. */
+  /** The table of the synced segment, as it is on the disk or in the database. */
   syncedMembers(): ReadonlyMap<string, PlainMember> {
-    const { setup } = this.outside;
-    const file = this.disk.file(`queue of member ${setup.members[0]!.id}`);
-    return file.sync.membersOf(`i${setup.syncedSegment}`);
+    const { setup, database } = this.outside;
+    const { id, queue } = setup.members[0]!;
+    const { sync } =
+      queue === 'shared' ? database('main').logStore(String(id)) : this.disk.file(`queue of member ${id}`);
+    return sync.membersOf(`i${setup.syncedSegment}`);
+  }
+
+  /** Whether it carries out runs of a shared queue, and holds its lease. */
+  get syncs(): boolean {
+    const { setup, database } = this.outside;
+    const { id, queue } = setup.members[0]!;
+    if (setup.syncedSegment === undefined || queue !== 'shared') return false;
+    const { holder } = database('main').logStore(String(id)).lease;
+    return holder?.name === `i${this.index}.${this.life}` && this.synced?.isStarted === true;
   }
 
   /** Whether no run is open and no bulk entry pending. */
   get isSynced(): boolean {
-    return this.synced?.isAtRest ?? true;
+    return this.outside.setup.syncedSegment === undefined || (this.synced?.isAtRest ?? false);
   }
 
   audience(rows: readonly AudienceRow[], force: boolean): void {
@@ -488,7 +496,10 @@ export class Instance {
       if (queue === null) return;
       this.history.tell(`i${this.index} operator: erase ${user.slice(0, 8)} of member ${member}`);
       this.history.fault('erase');
-      const isKnown = this.outside.setup.syncedSegment !== undefined && this.isMember(user, domain);
+      const { syncedSegment, members } = this.outside.setup;
+      // A shared queue tells by itself whom it suppresses: the active instance carries out the erasure, later.
+      const isKnown =
+        syncedSegment !== undefined && members[0]!.queue !== 'shared' && this.isMember(user, domain);
       const erased = queue.erase(userKeysOf(domain, user), user);
       this.discard(member, user, erased);
       if (!isKnown) return;

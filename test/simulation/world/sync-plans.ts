@@ -1,10 +1,14 @@
 // Plans of a synced segment: whole audiences, renewals, refused runs, erasures and lifted suppressions among live events, with
-// crashes and faults at any moment. One seed of twenty plays one of them.
+// crashes and faults at any moment. One seed of twenty plays one of them with the queue on disk, another one with a shared queue.
 import { Dice } from './dice';
 import { fates, type Action, type AudienceRow, type Entry, type Fate, type Plan } from './plan';
 
 export function isSyncSeed(seed: number): boolean {
-  return seed % 20 === 7;
+  return seed % 20 === 7 || isShared(seed);
+}
+
+function isShared(seed: number): boolean {
+  return seed % 20 === 17;
 }
 
 const syncedSegment = 10002;
@@ -26,6 +30,7 @@ class SyncMaker {
   private nextMessageValue = 1;
   private nextRowValue = firstValue;
   private nextFiller = 610_000;
+  private readonly instances: number;
 
   constructor(
     private readonly seed: number,
@@ -33,6 +38,7 @@ class SyncMaker {
   ) {
     const dice = (this.dice = new Dice(`sync ${seed}`));
     this.lengthMs = dice.pick([15_000, 30_000, 60_000]);
+    this.instances = isShared(seed) ? dice.pick([2, 2, 3]) : 1;
     const pool = Array.from({ length: dice.between(10, 30) }, (_, i) =>
       i % 3 === 2
         ? { user: String(600_001 + i), domain: null }
@@ -51,13 +57,13 @@ class SyncMaker {
     if (dice.chance(0.4)) this.weather();
     return {
       seed: this.seed,
-      shape: 'sync',
+      shape: this.isShared ? 'shared sync' : 'sync',
       setup: {
-        instances: 1,
+        instances: this.instances,
         members: [
           {
             id: 1,
-            queue: 'disk',
+            queue: this.isShared ? 'shared' : 'disk',
             limits: dice.pick([
               { postsPerSecond: 20, usersPerSecond: 100, maxConcurrent: 4 },
               { postsPerSecond: 5, usersPerSecond: 10, maxConcurrent: 2 },
@@ -73,8 +79,8 @@ class SyncMaker {
         latencyMs: dice.pick([1, 5, 20]),
         jitterMs: dice.pick([2, 40]),
         diskMs: dice.pick([0, 5, 20, 20]),
-        databaseMs: 1,
-        skewMs: [0],
+        databaseMs: this.isShared ? dice.pick([1, 5, 20]) : 1,
+        skewMs: [0, dice.pick([0, 200, -3_000]), 0],
         sqlite: false,
         syncedSegment,
       },
@@ -83,8 +89,16 @@ class SyncMaker {
     };
   }
 
+  private get isShared(): boolean {
+    return this.instances > 1;
+  }
+
   private at(): number {
     return this.dice.between(1_500, this.lengthMs - 200);
+  }
+
+  private anyInstance(): number {
+    return this.isShared ? this.dice.between(0, this.instances - 1) : 0;
   }
 
   // ── The table ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,13 +157,13 @@ class SyncMaker {
       expiration: dice.pick([-1, -1, -1, 0]),
     };
     const entry: Entry = { ...dice.pick(this.pool), agoMs: 0, blocks: [block] };
-    this.actions.push({ kind: 'message', atMs, instance: 0, node: 'n', entries: [entry] });
+    this.actions.push({ kind: 'message', atMs, instance: this.anyInstance(), node: 'n', entries: [entry] });
   }
 
   private erase(atMs: number): void {
     const { dice } = this;
     const { user, domain } = dice.pick(this.pool);
-    this.actions.push({ kind: 'erase', atMs, instance: 0, member: 1, user, domain });
+    this.actions.push({ kind: 'erase', atMs, instance: this.anyInstance(), member: 1, user, domain });
     if (dice.chance(0.3))
       this.actions.push({ kind: 'lift', atMs: atMs + dice.between(500, 8_000), instance: 0, user, domain });
   }
@@ -158,12 +172,16 @@ class SyncMaker {
 
   private fault(atMs: number): void {
     const { dice } = this;
-    const here = { atMs, instance: 0 };
+    const here = { atMs, instance: this.anyInstance() };
     const forMs = dice.pick([300, 2_000, 8_000]);
     const when = dice.pick(['before', 'after'] as const);
     const call = dice.between(1, 8);
     // Events whose outcomes may have to wait for the disk.
     for (let i = dice.between(0, 3); i > 0; i -= 1) this.message(atMs + dice.between(-60, 0));
+    if (this.isShared && dice.chance(0.5)) {
+      this.sharedFault(here);
+      return;
+    }
     this.actions.push(
       dice.pick<Action>([
         { ...here, kind: 'crash', downMs: dice.pick([0, 500, 3_000]) },
@@ -178,6 +196,25 @@ class SyncMaker {
         { ...here, kind: 'service', member: 1, how: dice.pick(['away', 'silent']), forMs },
         { ...here, kind: 'operator', member: 1, asks: 'purge' },
         { ...here, kind: 'operator', member: 1, asks: 'flush' },
+      ]),
+    );
+  }
+
+  private sharedFault(here: { readonly atMs: number; readonly instance: number }): void {
+    const { dice } = this;
+    const forMs = dice.pick([300, 3_000, 8_000]);
+    const call = dice.between(1, 20);
+    const when = dice.pick(['before', 'after'] as const);
+    const how = dice.pick(['refuses', 'silent', 'repliesLost'] as const);
+    const instance = dice.pick([here.instance, null]);
+    this.actions.push(
+      dice.pick<Action>([
+        { ...here, kind: 'crashAt', port: 'database', call, when, downMs: 500 },
+        { ...here, kind: 'crashAt', port: 'database', call, when, downMs: 5_000 },
+        { ...here, instance, kind: 'database', how, forMs },
+        { ...here, instance: null, kind: 'database', how: dice.pick(['readOnly', 'standbyLost']), forMs },
+        { ...here, kind: 'freeze', forMs },
+        { ...here, kind: 'crash', downMs: dice.pick([500, 8_000]) },
       ]),
     );
   }

@@ -27,6 +27,7 @@ export class SyncedNode {
   private engine: MemberSync | null = null;
   private sync: SegmentSync | null = null;
   private source = { node: 'synced', account: '' };
+  private following: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly segment: number,
@@ -39,15 +40,28 @@ export class SyncedNode {
     this.source = { node: 'synced', account };
     return {
       ready: (engine: MemberQueue | Problem): void => {
-        if (!('key' in engine) && engine.sync !== null) void this.start(engine.sync);
+        if ('key' in engine) return;
+        const follow = (): void => void (this.following = this.following.then(() => this.follow(engine)));
+        engine.onLease(follow);
+        follow();
       },
       closes: () => undefined,
       recovered: () => this.history.complain('an outcome of a bulk entry reaches a node'),
     };
   }
 
-  private async start(engine: MemberSync): Promise<void> {
+  /** The lease of a shared queue comes and goes. */
+  private async follow({ sync: engine }: MemberQueue): Promise<void> {
+    if (engine === this.engine) return;
+    const before = this.sync;
     this.engine = engine;
+    this.sync = null;
+    await before?.close();
+    if (engine !== null) await this.start(engine);
+  }
+
+  private async start(engine: MemberSync): Promise<void> {
+    if (this.engine !== engine) return;
     const sync = new SegmentSync({
       sync: engine,
       source: this.source,
@@ -66,6 +80,10 @@ export class SyncedNode {
     } catch {
       this.time.after(startAgainMs, () => void this.start(engine));
     }
+  }
+
+  get isStarted(): boolean {
+    return this.sync !== null;
   }
 
   get isAtRest(): boolean {
@@ -94,7 +112,10 @@ export class SyncedNode {
       })
       .then(
         () => (record.taken = true),
-        () => (record.status = 'failed'),
+        () => {
+          // Whoever has taken over may have reported it already.
+          if (record.status === 'open') record.status = 'failed';
+        },
       );
   }
 

@@ -87,7 +87,8 @@ export class SimulatedParts implements Parts {
   constructor(private readonly plan: Plan) {}
 
   database(_name: string, dice: Dice): Database {
-    return new Database(this.time, dice, this.plan.setup.databaseMs);
+    const { databaseMs, syncedSegment } = this.plan.setup;
+    return new Database(this.time, dice, databaseMs, syncedSegment !== undefined);
   }
 
   disk(index: number, dice: Dice): Disk {
@@ -146,6 +147,8 @@ export class World {
     if (database === undefined) {
       database = this.parts.database(name, this.dice.fork(`database ${name}`));
       this.databases.set(name, database);
+      database.onMembers = (changes) => this.history.changed(changes);
+      database.onSuppressed = (memberKeys) => this.history.suppresses(memberKeys);
     }
     return database;
   }
@@ -204,9 +207,14 @@ export class World {
     if (last?.kind !== 'audience' || this.plan.setup.syncedSegment === undefined) return restedMs;
     // Each audience has its own size.
     const rows = [...last.rows, { user: '699999', domain: null, value: 1 }];
-    this.instances[0]!.audience(rows, true);
+    this.syncing(this.instances[0]!).audience(rows, true);
     yield this.time.nowMs + lookEveryMs;
     return yield* this.rest(this.time.nowMs + progressMs);
+  }
+
+  /** The instance that carries out runs now: of a shared queue the one that sends, if there is one. */
+  private syncing(instance: Instance): Instance {
+    return this.instances.find(({ syncs }) => syncs) ?? instance;
   }
 
   /** Closes the open resources of a run in real time. */
@@ -232,7 +240,7 @@ export class World {
 
   private isAtRest(): boolean {
     if (this.history.messages.some(({ end, orphaned }) => end === null && !orphaned)) return false;
-    if (this.instances.some(({ isSynced }) => !isSynced)) return false;
+    if (!this.syncing(this.instances[0]!).isSynced) return false;
     for (const { engines } of this.instances)
       for (const { engine } of engines.list()) {
         const { counters, postsInFlight, shared, state } = engine.stats();
@@ -363,13 +371,13 @@ export class World {
         instance.erase(action.member, action.user, action.domain);
         return;
       case 'audience':
-        instance.audience(action.rows, action.force);
+        this.syncing(instance).audience(action.rows, action.force);
         return;
       case 'refresh':
-        instance.refresh();
+        this.syncing(instance).refresh();
         return;
       case 'lift':
-        instance.lift(action.user, action.domain);
+        this.syncing(instance).lift(action.user, action.domain);
     }
   }
 
