@@ -170,6 +170,17 @@ describe('the sync of a segment', () => {
       assert.equal(process.members.length, 3);
     });
 
+    it('messages of a row, a thousand for a call of the store', async () => {
+      const process = await new Process().start();
+      await process.take(part('a', 0), users(1));
+      const before = process.engine.calls;
+      for (let row = 1; row < 2_500; row++) await process.take(part('a', row), users(1, row));
+      assert.equal(process.engine.calls - before, 2);
+      await process.take(part('a', 2_500, 2_501), users(1, 2_500));
+      await process.finish();
+      assert.equal(process.members.length, 2_501);
+    });
+
     it('rows of a csv node, which ends an audience with a message without parts', async () => {
       const process = await new Process().start();
       await process.take(part('a', 0), users(1));
