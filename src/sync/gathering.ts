@@ -21,8 +21,11 @@ export interface AudienceMessage {
   readonly rows: Iterable<ReadRows | Promise<ReadRows>>;
 }
 
-/** In one call of the store. */
-const rowsAtATime = 1_000;
+/**
+ * In one call of the store. Its reply comes a turn of the event loop later, in which _file in_ reads some thousand lines: fewer rows
+ * a call than these would pile up as messages.
+ */
+const rowsAtATime = 10_000;
 
 export class Gathering {
   private current: {
