@@ -177,7 +177,10 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
     did('choose a segment');
     const segment = await editor.field('Segment').inputValue();
     for (const label of ['User ID', 'ID type', 'Expires after', 'Most removals'])
-      await page.locator('.instant-audience-form label', { hasText: said(label) }).first().waitFor();
+      await page
+        .locator('.instant-audience-form label', { hasText: said(label) })
+        .first()
+        .waitFor();
     assert.equal(await page.locator('#node-input-maxRemovals').inputValue(), '20');
     await editor.done();
     did('Done');
