@@ -253,7 +253,7 @@ async function atWork(url: string, instances: number): Promise<void> {
 
 async function main(): Promise<void> {
   const server = await findPostgres(1);
-  if (server?.concurrent !== true) throw new Error('This needs an installed PostgreSQL.');
+  if (server === null) throw new Error('This needs an installed PostgreSQL.');
   admin = await postgresAt(server.url);
   const log = new PostgresLog({ url: server.url, ...queue });
   try {

@@ -52,7 +52,7 @@ async function shoot(page, name, images) {
 }
 
 /** Modules whose nodes the examples use, so that the editor can draw them. */
-const modules = ['@flowfuse/node-red-dashboard', 'node-red-node-email'];
+const modules = ['@flowfuse/node-red-dashboard', 'node-red-node-email', 'node-red-node-mysql'];
 
 /** Imports each example without deploying it, and returns the written files. */
 export async function examplePictures(browser, images) {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Editor } from '../test/browser/editor.ts';
 
 /** Shoots the box around parts of the page, with a margin in pixels. */
-async function shoot(page, file, parts, margin = 0) {
+export async function shoot(page, file, parts, margin = 0) {
   await page.mouse.move(5, 5);
   // Waits for animations, and for the statuses of the nodes.
   await page.waitForTimeout(1500);
@@ -16,15 +16,24 @@ async function shoot(page, file, parts, margin = 0) {
   return file;
 }
 
-async function openForm(page, id) {
+export async function openForm(page, id) {
   await page.evaluate(`RED.view.select('${id}'); RED.view.focus()`);
   await page.keyboard.press('Enter');
   await page.locator('#node-dialog-ok:visible').waitFor();
 }
 
-async function closeForm(page) {
+export async function closeForm(page) {
   await page.locator('#node-dialog-ok:visible').click();
   await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
+}
+
+/** Gives the open inject node a payload of JSON. */
+export async function setPayload(page, payload) {
+  await page.evaluate((text) => {
+    const field = globalThis.$('.node-input-prop-property-value').first();
+    field.typedInput('type', 'json');
+    field.typedInput('value', text);
+  }, JSON.stringify(payload));
 }
 
 /** Builds the flow, sends one event, and returns the written files. */
@@ -43,11 +52,7 @@ export async function firstFlowPictures(nodeRed, browser, images) {
   const nodes = [inject, builder, out, debug].map((id) => editor.nodeOnCanvas(id));
 
   await openForm(page, inject);
-  await page.evaluate(() => {
-    const field = globalThis.$('.node-input-prop-property-value').first();
-    field.typedInput('type', 'json');
-    field.typedInput('value', '{"user":"12345678900987654321","segment":10001}');
-  });
+  await setPayload(page, { user: '12345678900987654321', segment: 10001 });
   const form = [page.locator('#node-input-property-container')];
   const shot = [await shoot(page, file('inject'), form)];
   await closeForm(page);

@@ -1,5 +1,5 @@
 // npm run pictures: shoots the pictures in docs/ and in the help, from Node-RED 5 with the built package. Names after
-// `--` select kinds: quick-start, first-flow, help, examples, sidebar.
+// `--` select kinds: quick-start, first-flow, keep, help, examples, sidebar.
 //
 // Runs under tsx, because it imports the tests' helpers for Node-RED and the browser.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -11,6 +11,7 @@ import { examplePictures } from './example-pictures.mjs';
 import { chromiumEnvironment } from './chromium.mjs';
 import { firstFlowPictures } from './first-flow-pictures.mjs';
 import { asWebp, helpPictures } from './form-pictures.mjs';
+import { keepPictures } from './keep-pictures.mjs';
 import { sidebarPictures } from './sidebar-pictures.mjs';
 import { root } from './tools.mjs';
 
@@ -58,6 +59,7 @@ async function quickStartPicture(nodeRed, browser) {
 const kinds = {
   'quick-start': async (browser) => [await withNodeRed((nodeRed) => quickStartPicture(nodeRed, browser))],
   'first-flow': (browser) => withNodeRed((nodeRed) => firstFlowPictures(nodeRed, browser, images)),
+  keep: (browser) => withNodeRed((nodeRed) => keepPictures(nodeRed, browser, images)),
   help: (browser) => withNodeRed((nodeRed) => helpPictures(nodeRed, browser, resources)),
   examples: (browser) => examplePictures(browser, images),
   sidebar: (browser) => withNodeRed((nodeRed) => sidebarPictures(nodeRed, browser, images)),

@@ -92,7 +92,7 @@ const longest = [
   'nodes 1',
   'nodes 4',
   'examples/alarm',
-  'examples/database',
+  'examples/keep',
   'browser/forms',
   'browser/builder',
   'browser/languages',

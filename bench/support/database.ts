@@ -15,10 +15,6 @@ export interface BenchDatabase {
 export async function openDatabase(): Promise<BenchDatabase | null> {
   const server = await findPostgres();
   if (server === null) return null;
-  if (!server.concurrent) {
-    await server.stop();
-    return null;
-  }
   const name = `instant_audience_bench_${process.pid}`;
   const own = await freshPostgresDatabase(server, name);
   // From another database, so that the question does not count.

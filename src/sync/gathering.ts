@@ -21,12 +21,20 @@ export interface AudienceMessage {
   readonly rows: Iterable<ReadRows | Promise<ReadRows>>;
 }
 
+/**
+ * In one call of the store. Its reply comes a turn of the event loop later, in which _file in_ reads some thousand lines: fewer rows
+ * a call than these would pile up as messages.
+ */
+const rowsAtATime = 10_000;
+
 export class Gathering {
   private current: {
     readonly id: string | null;
     readonly parts: Parts;
     run: OpenRun;
     begun: boolean;
+    /** Rows that are not in the store yet: one call for many messages of a row. */
+    unstaged: StagedRow[];
   } | null = null;
   private readonly over = new OverAudiences();
 
@@ -37,7 +45,10 @@ export class Gathering {
     return this.current?.run ?? null;
   }
 
-  /** Resolves once the rows are durable: whether they belong to an audience that is over, and were ignored. Rejects with a QueueError. */
+  /**
+   * Whether the rows belong to an audience that is over, and were ignored. Resolves once they are durable, or wait for further parts:
+   * without those, a crash drops the run anyway. Rejects with a QueueError.
+   */
   async take({ part, options, rows }: AudienceMessage): Promise<'taken' | 'late'> {
     if (part !== null && this.over.isLate(part)) return 'late';
     if (this.opens(part)) await this.open(part, options);
@@ -124,7 +135,7 @@ export class Gathering {
       appended: noChanges,
       rejected: noChanges,
     };
-    return { id: part?.id ?? null, parts: new Parts(), run, begun: false };
+    return { id: part?.id ?? null, parts: new Parts(), run, begun: false, unstaged: [] };
   }
 
   private async stage({ staged, rows, invalid, noConsent }: ReadRows): Promise<void> {
@@ -133,7 +144,8 @@ export class Gathering {
     const { run } = current;
     if (staged.length > 0) {
       await this.begin();
-      await context.options.sync.store.stage(context.key, staged);
+      current.unstaged.push(...staged);
+      if (current.unstaged.length >= rowsAtATime) await this.flush();
     }
     current.run = {
       ...run,
@@ -143,6 +155,15 @@ export class Gathering {
       noConsent: noConsent === null ? run.noConsent : (run.noConsent ?? 0) + noConsent,
       expiration: shortest(run.expiration, staged),
     };
+  }
+
+  private async flush(): Promise<void> {
+    const { context } = this;
+    const current = this.current!;
+    const { unstaged } = current;
+    if (unstaged.length === 0) return;
+    current.unstaged = [];
+    await context.options.sync.store.stage(context.key, unstaged);
   }
 
   /** What is left of the run before is not sent any more: this one says what the audience is. */
@@ -168,6 +189,7 @@ export class Gathering {
       return;
     }
     await this.begin();
+    await this.flush();
     const { missing } = parts;
     const problem: Problem | null = missing > 0 ? { code: 'parts_missing', params: { missing } } : null;
     await context.save({ open: { ...run, phase: 'gathered', problem } });

@@ -1,7 +1,9 @@
-// The first accepted user, from an empty canvas and from the quick start, for a person who has read nothing. Each drag, wire,
-// form, Done, deploy and press is a step, and a look at the result counts extra; nothing is typed but the payload of the
-// inject node.
+// The first accepted user, from an empty canvas and from the quick start, for a person who has read nothing; and the first run of
+// an audience, for one who follows docs/keep-a-segment.md. Each drag, wire, form, Done, deploy and press is a step, and a look at
+// the result counts extra; nothing is typed but the payload of the inject node.
 import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { picture, reloadEditor } from '../support/browser';
 import { nodeRedVersion, until, type NodeRed } from '../support/node-red';
 import { readExample } from '../examples/support';
@@ -133,6 +135,98 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
     did('press bought');
     await until(async () => !(await members()).includes(user), 10_000, 'the buyer out');
     finish(4);
+  });
+
+  it('keeps a segment, and accepts a refused run, after 22 steps by the words of docs/keep-a-segment.md', async () => {
+    await nodeRed.deploy([{ id: 'tab', type: 'tab', label: 'try' }]);
+    await reloadEditor(editor.page);
+    const { page } = editor;
+    const text = readFileSync(
+      path.join(__dirname, '..', '..', 'docs', 'keep-a-segment.md'),
+      'utf8',
+    ).replaceAll(/\s+/g, ' ');
+    /** A word of the editor, as the page has it. */
+    const said = (word: string): string => {
+      assert.ok(new RegExp(`(\\*\\*|_|\`)${word}(\\*\\*|_|\`)`).test(text), `the page says ${word}`);
+      return word;
+    };
+    const [rows] = /\[\{"id".*?\}\]/.exec(text)!;
+    const inject = await editor.drag(said('inject'), 120, 200);
+    const sync = await editor.drag('xandr-audience-sync', 340, 200);
+    const debug = await editor.drag(said('debug'), 600, 200);
+    assert.equal(await editor.labelOf(sync), said('audience sync'));
+    for (const each of ['inject', 'audience sync', 'debug']) did(`drag ${each}`);
+    await editor.wire(inject, 0, sync);
+    await editor.wire(sync, 0, debug);
+    await editor.wire(sync, 1, debug);
+    for (const each of ['inject', 'output 1', 'output 2']) did(`wire ${each}`);
+    const fillIn = async (payload: string): Promise<void> => {
+      await openCoreForm(inject);
+      did('open inject');
+      await page.evaluate(setPayloadInPage, payload);
+      await closeCoreForm();
+      did('Done');
+    };
+    await fillIn(rows);
+    await editor.edit(sync);
+    did('open audience sync');
+    await editor.field(said('Segment')).waitFor();
+    await page.getByRole('button', { name: 'Search the member’s segments' }).click();
+    did('magnifying glass');
+    await page.locator('.instant-audience-found li').first().click();
+    did('choose a segment');
+    const segment = await editor.field('Segment').inputValue();
+    for (const label of ['User ID', 'ID type', 'Expires after', 'Most removals'])
+      await page
+        .locator('.instant-audience-form label', { hasText: said(label) })
+        .first()
+        .waitFor();
+    assert.equal(await page.locator('#node-input-maxRemovals').inputValue(), '20');
+    await editor.done();
+    did('Done');
+    assert.deepEqual(await editor.complaints(), []);
+    const deployAndPress = async (): Promise<void> => {
+      await editor.deploy();
+      did('deploy');
+      await press(inject);
+      did('press');
+    };
+    await deployAndPress();
+    await openDebug();
+    const unfold = async (): Promise<void> => {
+      await debugMessage().locator('.red-ui-debug-msg-object-header').first().click();
+      looked('unfold the report');
+    };
+    await debugMessage().locator('.red-ui-debug-msg-object-header').first().waitFor();
+    await unfold();
+    await debugMessage()
+      .getByText(/^\s*added: 3\s*$/)
+      .waitFor();
+    said('added: 3');
+    const users = async (): Promise<number> =>
+      (await nodeRed.json(`instant-audience/sandbox/members?segment=${segment}`)).flatMap(
+        (one: any) => one.members,
+      ).length;
+    assert.equal(await users(), 3);
+    await fillIn(JSON.stringify((JSON.parse(rows) as unknown[]).slice(1)));
+    const before = await page.locator('.red-ui-debug-msg').count();
+    await deployAndPress();
+    await until(async () => (await page.locator('.red-ui-debug-msg').count()) > before, 10_000, 'a refusal');
+    await unfold();
+    await debugMessage().getByText(said('refused')).locator('visible=true').first().waitFor();
+    assert.equal(await users(), 3);
+    await openTab(page);
+    did('open the tab Audience');
+    const card = page.locator('.instant-audience-tab');
+    await card.locator('.instant-audience-head:visible').first().click();
+    did('open the card');
+    await card.getByRole('button', { name: said('Accept refused run …') }).click();
+    did('accept');
+    await page.getByRole('button', { name: said('Apply it') }).click();
+    did('Apply it');
+    await until(async () => (await users()) === 2, 10_000, 'the user out');
+    await picture(page, `keep-a-segment-${nodeRedVersion}`);
+    finish(22);
   });
 
   /** A form that is not ours. */

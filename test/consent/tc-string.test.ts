@@ -41,6 +41,17 @@ describe('a TC string', () => {
     assert.equal(says({ ...given, everywhere: [[1, NOT_ALLOWED]] }), false, 'all vendors');
   });
 
+  it('gives no consent for purpose 1 by purpose one treatment', () => {
+    const undisclosed: Choice = { vendors: [vendor], purposes: [3], purposeOneTreatment: true };
+    assert.equal(says(undisclosed), false);
+    assert.equal(
+      tcStringReader({ vendor, purposes: [3] })(tcString(undisclosed)),
+      true,
+      'purpose 1 is not required',
+    );
+    assert.equal(says({ ...given, purposeOneTreatment: true }), true, 'the bit of purpose 1 counts');
+  });
+
   it('says the same as the library, whatever the choice', () => {
     const ids = fc.uniqueArray(
       fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 1_400 })),

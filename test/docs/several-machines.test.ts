@@ -7,7 +7,7 @@ import { QueueError } from '../../src/queue/store';
 import { PostgresLog } from '../../src/queue-postgres/postgres-log';
 import { schemaOf } from '../../src/queue-postgres/postgres-schema';
 import { cleanUps } from '../support/clean-up';
-import { concurrentPostgres, postgresAt } from '../support/services';
+import { somePostgres, postgresAt } from '../support/services';
 
 const docs = path.join(__dirname, '..', '..', 'docs');
 const setUp = readFileSync(path.join(docs, 'several-machines.md'), 'utf8');
@@ -50,7 +50,7 @@ describe('docs/several-machines.md and docs/internals/queues.md', function () {
   };
 
   before(async function () {
-    administrator = (await concurrentPostgres(this, ends)).url;
+    administrator = (await somePostgres(this, ends)).url;
     await dropAll();
     ends(dropAll);
     user = as(administrator, `${name}:secret`);

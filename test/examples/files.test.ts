@@ -13,6 +13,7 @@ const references = new Set([
   'wires',
   'links',
   'broker',
+  'mydb',
   'scope',
   'group',
   'page',
@@ -22,7 +23,7 @@ const references = new Set([
   'nodes',
 ]);
 /** What the examples need besides Node-RED's own nodes, as their comments say. */
-const modules = ['amqplib', 'pg', 'mysql2', '@flowfuse/node-red-dashboard', 'node-red-node-email'];
+const modules = ['amqplib', '@flowfuse/node-red-dashboard', 'node-red-node-email', 'node-red-node-mysql'];
 const ourTypes = [
   'xandr-account',
   'xandr-segment-builder',
@@ -30,15 +31,18 @@ const ourTypes = [
   'xandr-audience-usage',
   'xandr-audience-sync',
 ];
-const configTypes = new Set(['xandr-account', 'mqtt-broker', 'ui-group', 'ui-page', 'ui-base', 'ui-theme']);
-
-/** What no node of Node-RED does yet: pages of a database or a file, and acknowledgements. */
-const longFunctions = new Set([
-  'amqp to audience',
-  'database to audience',
-  'database to audience (MariaDB)',
-  'file to audience',
+const configTypes = new Set([
+  'xandr-account',
+  'mqtt-broker',
+  'MySQLdatabase',
+  'ui-group',
+  'ui-page',
+  'ui-base',
+  'ui-theme',
 ]);
+
+/** What no node of Node-RED does yet: pages of a file, and acknowledgements. */
+const longFunctions = new Set(['amqp to audience', 'file to audience']);
 
 describe('the examples', function () {
   this.timeout(180_000);
@@ -47,11 +51,11 @@ describe('the examples', function () {
     assert.deepEqual(exampleNames, [
       'alarm by mail',
       'amqp to audience',
-      'database to audience',
-      'database to audience (MariaDB)',
       'de-target buyers',
       'file to audience',
-      'keep a segment',
+      'keep a segment (CSV)',
+      'keep a segment (MariaDB)',
+      'keep a segment (PostgreSQL)',
       'mqtt to audience',
       'quick start',
       'rejected to file and back',
@@ -106,6 +110,7 @@ describe('the examples', function () {
       if (flow.some(({ type }) => type.startsWith('ui-')))
         assert.match(text, /@flowfuse\/node-red-dashboard/);
       if (flow.some(({ type }) => type === 'e-mail')) assert.match(text, /node-red-node-email/);
+      if (flow.some(({ type }) => type === 'mysql')) assert.match(text, /node-red-node-mysql/);
     });
 
     it(`“${name}” is small: a group with a title, one comment, 12 nodes, functions of five lines`, () => {
@@ -159,7 +164,7 @@ describe('the examples', function () {
 /** No service is there for them: what runs on this machine is not theirs to use here. */
 function leaveAlone(flow: readonly FlowNode[]): void {
   for (const node of flow) {
-    if (node.type === 'mqtt-broker') node.port = 9;
+    if (node.type === 'mqtt-broker' || node.type === 'MySQLdatabase') node.port = 9;
     const variables = (node.env ?? []) as { name: string; value: string }[];
     for (const each of variables)
       if (each.name.endsWith('_URL')) each.value = each.value.replace(/:\d+(?=\/|$)/, ':9');
@@ -173,7 +178,17 @@ function referencesOf(node: FlowNode): string[] {
     node.links ?? [],
     node.scope ?? [],
   ] as string[][];
-  const single = [node.z, node.g, node.account, node.broker, node.group, node.page, node.ui, node.theme];
+  const single = [
+    node.z,
+    node.g,
+    node.account,
+    node.broker,
+    node.mydb,
+    node.group,
+    node.page,
+    node.ui,
+    node.theme,
+  ];
   return [
     ...lists.flat(),
     ...single.filter((id) => id !== undefined && node.type !== 'mqtt-broker'),

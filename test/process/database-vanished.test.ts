@@ -9,7 +9,7 @@ import { EventLoad } from '../support/event-load';
 import { ExpectedAudience } from '../support/expected-audience';
 import { until, type FlowNode } from '../support/node-red';
 import { Relay } from '../support/relay';
-import { concurrentPostgres, freshPostgresDatabase } from '../support/services';
+import { somePostgres, freshPostgresDatabase } from '../support/services';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 import { since, tell } from './measured';
 
@@ -26,7 +26,7 @@ describe('a shared queue whose database vanishes without a word', function () {
   let site: AudienceSite;
 
   before(async function () {
-    const server = await concurrentPostgres(this, ends);
+    const server = await somePostgres(this, ends);
     sandbox = await StandAloneSandbox.start();
     ends(() => sandbox.kill());
     for (const name of names) {

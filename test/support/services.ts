@@ -37,8 +37,6 @@ export interface MessageQueue extends Service {
 export interface Database extends Service {
   /** Of a user that may create tables; without a password. */
   readonly url: string;
-  /** Whether one connection's transaction can be open while another one works. */
-  readonly concurrent: boolean;
 }
 
 /** A database of a test's own; `drop` it in the end. */
@@ -54,20 +52,20 @@ export async function findBroker(port = 1883): Promise<Broker | null> {
   return program === null ? embeddedBroker() : startMosquitto(program);
 }
 
-/** A PostgreSQL that lets `postgres` in without a password. */
+/** A PostgreSQL that lets `postgres` in without a password; there is none in npm. */
 export async function findPostgres(port = 5432): Promise<Database | null> {
   const url = postgresUrl(port);
   if ((await answers(port)) && (await letsIn(() => postgresAt(url))))
-    return { what: 'PostgreSQL that runs here', url, concurrent: true, stop: nothing };
+    return { what: 'PostgreSQL that runs here', url, stop: nothing };
   const [initdb, program] = [findProgram('initdb'), findProgram('postgres')];
-  return initdb !== null && program !== null ? startPostgres(initdb, program) : embeddedPostgres();
+  return initdb !== null && program !== null ? startPostgres(initdb, program) : null;
 }
 
 /** A MariaDB that lets `root` in without a password; there is none in npm. */
 export async function findMariaDb(port = 3306): Promise<Database | null> {
   const url = mariaDbUrl(port);
   if ((await answers(port)) && (await letsIn(() => mariaDbAt(url))))
-    return { what: 'MariaDB that runs here', url, concurrent: true, stop: nothing };
+    return { what: 'MariaDB that runs here', url, stop: nothing };
   const [make, program] = [findProgram('mariadb-install-db'), findProgram('mariadbd')];
   return make !== null && program !== null ? startMariaDb(make, program) : null;
 }
@@ -97,32 +95,24 @@ export function needService<S extends Service>(
 /** What ends with a suite: see `cleanUps`. */
 export type Ends = (end: () => Promise<unknown>) => void;
 
-/** For a suite: a PostgreSQL that takes several connections. The one from npm has one for all. */
-export async function concurrentPostgres(context: Mocha.Context, ends: Ends): Promise<Database> {
-  const found = await findPostgres();
-  if (found !== null) ends(() => found.stop());
-  const server = found?.concurrent === true ? found : null;
-  needService(context, server, 'PostgreSQL with several connections');
+/** For a suite: a PostgreSQL. */
+export async function somePostgres(context: Mocha.Context, ends: Ends): Promise<Database> {
+  const server = await findPostgres();
+  needService(context, server, 'PostgreSQL');
+  ends(() => server.stop());
   return server;
 }
 
 /** The same with a database of the suite's own. */
 export async function ownPostgres(context: Mocha.Context, ends: Ends, name: string): Promise<OwnDatabase> {
-  const database = await freshPostgresDatabase(await concurrentPostgres(context, ends), name);
+  const database = await freshPostgresDatabase(await somePostgres(context, ends), name);
   ends(() => database.drop());
   return database;
 }
 
-/** A database of its own in the server, dropped at the end. A server with one for all has it emptied instead. */
-export async function freshPostgresDatabase(server: Database, name: string): Promise<OwnDatabase> {
-  if (server.concurrent) return freshDatabase(server, name, postgresAt, ' WITH (FORCE)');
-  const empty = async (): Promise<void> => {
-    const client = await postgresAt(server.url);
-    await client.query('DROP TABLE IF EXISTS audience_changes, audience_position');
-    await client.end();
-  };
-  await empty();
-  return { url: server.url, drop: empty };
+/** A database of its own in the server, dropped at the end. */
+export function freshPostgresDatabase(server: Database, name: string): Promise<OwnDatabase> {
+  return freshDatabase(server, name, postgresAt, ' WITH (FORCE)');
 }
 
 /** The same for MariaDB. */
@@ -189,7 +179,6 @@ async function startPostgres(initdb: string, program: string): Promise<Database>
   return {
     what: 'PostgreSQL that the test started',
     url,
-    concurrent: true,
     stop: () => daemon.stop('SIGINT'),
   };
 }
@@ -224,7 +213,7 @@ async function startMariaDb(make: string, program: string): Promise<Database> {
   const daemon = await Daemon.start(program, [...options, ...files], port, folder);
   const url = mariaDbUrl(port, 'mysql');
   await until(() => letsIn(() => mariaDbAt(url)), startMs, `a login at ${url}`);
-  return { what: 'MariaDB that the test started', url, concurrent: true, stop: () => daemon.stop() };
+  return { what: 'MariaDB that the test started', url, stop: () => daemon.stop() };
 }
 
 /** A node of its own, with no plugin and none of what is configured for this machine. */
@@ -262,20 +251,6 @@ async function embeddedBroker(): Promise<Broker> {
     await promisify((done: () => void) => server.close(done))();
   };
   return { what: 'embedded broker (aedes)', port, stop };
-}
-
-async function embeddedPostgres(): Promise<Database> {
-  const { PGlite } = await import('@electric-sql/pglite');
-  const { PGLiteSocketServer } = await import('@electric-sql/pglite-socket');
-  const port = await freePort();
-  const db = await PGlite.create();
-  const server = new PGLiteSocketServer({ db, port, host: loopback, maxConnections: 10 });
-  await server.start();
-  const stop = async (): Promise<void> => {
-    await server.stop();
-    await db.close();
-  };
-  return { what: 'embedded PostgreSQL (PGlite)', url: postgresUrl(port), concurrent: false, stop };
 }
 
 // ── Common ────────────────────────────────────────────────────────────────────────────────────────────────────────

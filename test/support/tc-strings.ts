@@ -43,6 +43,8 @@ export interface Choice {
   readonly restrictions?: readonly (readonly [number, RestrictionType, number])[];
   /** For all vendors. */
   readonly everywhere?: readonly (readonly [number, RestrictionType])[];
+  /** Purpose 1 was not disclosed to the user. */
+  readonly purposeOneTreatment?: boolean;
 }
 
 export function tcString(choice: Choice): string {
@@ -50,6 +52,7 @@ export function tcString(choice: Choice): string {
   model.cmpId = 10;
   model.cmpVersion = 1;
   model.isServiceSpecific = true;
+  model.purposeOneTreatment = choice.purposeOneTreatment ?? false;
   model.vendorConsents.set([...(choice.vendors ?? [])]);
   model.purposeConsents.set([...(choice.purposes ?? [])]);
   model.vendorLegitimateInterests.set([...(choice.interests ?? [])]);

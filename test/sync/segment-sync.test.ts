@@ -170,6 +170,17 @@ describe('the sync of a segment', () => {
       assert.equal(process.members.length, 3);
     });
 
+    it('many messages, ten thousand rows for a call of the store', async () => {
+      const process = await new Process().start();
+      await process.take(part('a', 0), users(1));
+      const before = process.engine.calls;
+      for (let at = 1; at < 250; at++) await process.take(part('a', at), users(100));
+      assert.equal(process.engine.calls - before, 2);
+      await process.take(part('a', 250, 251), users(1, 100));
+      await process.finish();
+      assert.equal(process.members.length, 101);
+    });
+
     it('rows of a csv node, which ends an audience with a message without parts', async () => {
       const process = await new Process().start();
       await process.take(part('a', 0), users(1));
