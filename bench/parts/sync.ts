@@ -42,7 +42,11 @@ type Phase = (typeof phases)[number];
 export const sync = async (bench: Bench): Promise<PartResult> => {
   const { service, url } = await startService(bench);
   const grown: Grown[] = [];
-  for (const members of sizes) grown.push(await measure(bench, service, url, members));
+  for (const members of sizes) {
+    grown.push(await measure(bench, service, url, members));
+    // The next one takes minutes.
+    console.log(lineOf(grown.at(-1)!));
+  }
   const live = await overtaken(bench, service, url);
   return {
     title: 'A segment of which 1 % has changed',
@@ -210,20 +214,29 @@ function growthRows(grown: readonly Grown[]): Row[] {
 }
 
 function tableOf(grown: readonly Grown[]): string {
-  const lines = grown.map((each) => {
-    const { members, gatherMs, sortMs, countMs, cpuMs, memoryBytes, memberBytes, waits } = each;
-    const longest = phases.map((phase) => ms(Math.max(...waits[phase])));
-    return `| ${[members.toLocaleString('en-US'), ms(gatherMs), ms(sortMs), ms(countMs), ms(cpuMs), mb(memoryBytes), `${memberBytes.toFixed(0)} B`, ...longest].join(' | ')} |`;
-  });
   return [
     '![Time, disk and memory with 100,000, 1,000,000 and 10,000,000 members](../images/growth-members.svg)',
     '',
     `| members | gathered (arrays of ${perPart.toLocaleString('en-US')}) | sorted | counted, to the first post | processor time from the last part | memory over idle | disk a member | longest wait of a live event: before | gathering | sorting | counting |`,
-    `| ${phases.map(() => '---').join(' | ')} | --- | --- | --- | --- | --- | --- | --- |`,
-    ...lines,
+    `|${' --- |'.repeat(11)}`,
+    ...grown.map(lineOf),
     '',
     `In a real Node-RED, queue on disk, without encryption. Memory includes the messages. A live event comes every ${liveEveryMs} ms, for the same segment.`,
   ].join('\n');
+}
+
+function lineOf(each: Grown): string {
+  const { members, gatherMs, sortMs, countMs, cpuMs, memoryBytes, memberBytes, waits } = each;
+  const times = [gatherMs, sortMs, countMs, cpuMs].map(ms);
+  const longest = phases.map((phase) => ms(Math.max(...waits[phase])));
+  const cells = [
+    members.toLocaleString('en-US'),
+    ...times,
+    mb(memoryBytes),
+    `${memberBytes.toFixed(0)} B`,
+    ...longest,
+  ];
+  return `| ${cells.join(' | ')} |`;
 }
 
 function chartOf(grown: readonly Grown[]): string {
