@@ -1,7 +1,8 @@
 // npm run bench: measures everything side by side in one run, prints a table and writes docs/internals/benchmarks.md.
 //
 // npm run bench -- --long        the long parts instead, into docs/internals/benchmarks-long.md
-// npm run bench -- idle cpu      only these parts, of either; no page is written
+// npm run bench -- --sync        whole audiences of up to 10,000,000 members, into docs/internals/benchmarks-sync.md
+// npm run bench -- idle cpu      only these parts, of any page; no page is written
 // npm run bench -- --code DIR    measures the package in DIR (package.json and dist/) instead of building this one
 // BENCH_PROFILE=engine,node-red-memory   writes CPU profiles of these processes into the temporary folder
 //
@@ -21,6 +22,7 @@ import { idle } from './parts/idle';
 import { network } from './parts/network';
 import { quota } from './parts/quota';
 import { shared } from './parts/shared';
+import { sync } from './parts/sync';
 import { updates } from './parts/updates';
 import { asMarkdown, asText, quietLoad, type PartResult } from './support/report';
 import type { Bench, Part } from './support/setting';
@@ -33,6 +35,8 @@ interface Page {
   /** Says where the rest is. */
   readonly link: string;
   readonly parts: Readonly<Record<string, Part>>;
+  /** No part may take longer. */
+  readonly partMs: number;
 }
 
 const page: Page = {
@@ -40,6 +44,7 @@ const page: Page = {
   file: 'benchmarks.md',
   link: 'By `npm run bench`. Quota, growth and failover have a [page of their own](benchmarks-long.md).',
   parts: { network, updates, idle, cpu, arrays, burst, held, appends, shared },
+  partMs: 300_000,
 };
 /** `backlog` compares with a rate that `quota` measures. */
 const longPage: Page = {
@@ -47,11 +52,18 @@ const longPage: Page = {
   file: 'benchmarks-long.md',
   link: 'By `npm run bench -- --long`. Everything else is on [another page](benchmarks.md).',
   parts: { quota, backlog, failover },
+  partMs: 300_000,
 };
-/** No part may take longer. */
-const partMs = 300_000;
+const syncPage: Page = {
+  title: 'What the bench of the audience sync measured',
+  file: 'benchmarks-sync.md',
+  link: 'By `npm run bench -- --sync`. How it works is in [sync.md](sync.md).',
+  parts: { sync },
+  partMs: 3_600_000,
+};
+const pages = [page, longPage, syncPage];
 
-async function runPart(name: string, part: Part, bench: Bench): Promise<PartResult> {
+async function runPart(name: string, part: Part, partMs: number, bench: Bench): Promise<PartResult> {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`took longer than ${partMs / 1000} s`)), partMs);
@@ -77,23 +89,33 @@ function factsOf(startedLoad: number, tookMs: number): string[] {
   ];
 }
 
-/** The parts of the page, or those of either page that are named. */
-function chosenParts({ parts }: Page, names: readonly string[]): [string, Part][] {
-  if (names.length === 0) return Object.entries(parts);
-  const all = { ...page.parts, ...longPage.parts };
-  const unknown = names.filter((name) => !(name in all));
-  if (unknown.length > 0)
-    throw new Error(`There is no part ${unknown.join(', ')}; there are ${Object.keys(all).join(', ')}.`);
-  return Object.entries(all).filter(([name]) => names.includes(name));
+interface Chosen {
+  readonly name: string;
+  readonly part: Part;
+  readonly partMs: number;
 }
 
-async function measure(code: string | null, parts: readonly [string, Part][]): Promise<PartResult[]> {
+/** The parts of the page, or those of any page that are named. */
+function chosenParts(wanted: Page, names: readonly string[]): Chosen[] {
+  const partsOf = ({ parts, partMs }: Page): Chosen[] =>
+    Object.entries(parts).map(([name, part]) => ({ name, part, partMs }));
+  if (names.length === 0) return partsOf(wanted);
+  const all = pages.flatMap(partsOf);
+  const unknown = names.filter((name) => !all.some((each) => each.name === name));
+  if (unknown.length > 0)
+    throw new Error(
+      `There is no part ${unknown.join(', ')}; there are ${all.map(({ name }) => name).join(', ')}.`,
+    );
+  return all.filter(({ name }) => names.includes(name));
+}
+
+async function measure(code: string | null, parts: readonly Chosen[]): Promise<PartResult[]> {
   const workspace = await makeWorkspace(code);
   const results: PartResult[] = [];
   try {
     const bench: Bench = { workspace, shared: {} };
-    for (const [name, part] of parts) {
-      const result = await runPart(name, part, bench);
+    for (const { name, part, partMs } of parts) {
+      const result = await runPart(name, part, partMs, bench);
       results.push(result);
       console.log(`${asText(result)}\n`);
     }
@@ -114,9 +136,9 @@ async function write({ title, file, link }: Page, facts: readonly string[], resu
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { code: { type: 'string' }, long: { type: 'boolean' } },
+    options: { code: { type: 'string' }, long: { type: 'boolean' }, sync: { type: 'boolean' } },
   });
-  const wanted = values.long === true ? longPage : page;
+  const wanted = values.sync === true ? syncPage : values.long === true ? longPage : page;
   const parts = chosenParts(wanted, positionals);
   const startedMs = performance.now();
   const [load = 0] = loadavg();

@@ -209,4 +209,44 @@ function builderNode(input: Input): FlowNode {
   };
 }
 
+/** An audience sync, and an out node for live events, of one account at the documented quota. */
+export function syncFlow(url: string, segment: number): FlowNode[] {
+  const sender = (name: string, to: string): FlowNode =>
+    functionNode(
+      `bench-${name}`,
+      'return null;',
+      [to],
+      `global.get('bench').onSender('${name}', (msg) => node.send(msg, false));`,
+    );
+  const whenCompleted = (name: string, of: string): FlowNode[] => [
+    {
+      id: `bench-complete-${name}`,
+      type: 'complete',
+      z: 'bench-tab',
+      scope: [of],
+      wires: [[`bench-completed-${name}`]],
+    },
+    functionNode(`bench-completed-${name}`, `global.get('bench').completed('${name}');`, []),
+  ];
+  return [
+    tab,
+    {
+      ...{ id: 'bench-account', type: 'xandr-account', name: 'bench', environment: 'custom' },
+      ...{ authUrl: url, serviceUrl: url, member: '958', authMethod: 'password', queue: 'disk' },
+    },
+    sender('rows', 'bench-sync'),
+    sender('live', 'bench-out'),
+    {
+      ...{ id: 'bench-sync', type: 'xandr-audience-sync', z: 'bench-tab', account: 'bench-account' },
+      ...{ segment: String(segment), wires: [[], []] },
+    },
+    {
+      ...{ id: 'bench-out', type: 'xandr-instant-audience-out', z: 'bench-tab', account: 'bench-account' },
+      ...{ input: 'payload', inputType: 'msg', completeOn: 'queued', outputs: 2, wires: [[], []] },
+    },
+    ...whenCompleted('rows', 'bench-sync'),
+    ...whenCompleted('live', 'bench-out'),
+  ];
+}
+
 export const credentials = { 'bench-account': { username: 'bench', password: 'bench' } };

@@ -10,15 +10,20 @@ export type NodeRed = Worker<typeof operations>;
 
 const startMs = 60_000;
 
+export function newUserDir({ folder }: Workspace): Promise<string> {
+  return mkdtemp(path.join(folder, 'user-dir-'));
+}
+
 /** Resolves when its flow has started. */
 export async function startNodeRed(
   workspace: Workspace,
   name: string,
   flow: readonly FlowNode[],
   start: WorkerStart = {},
+  inDir?: string,
 ): Promise<NodeRed> {
   const { settingsFile } = await import('../../scripts/user-dir.mjs');
-  const userDir = await mkdtemp(path.join(workspace.folder, 'user-dir-'));
+  const userDir = inDir ?? (await newUserDir(workspace));
   const scope = path.join(userDir, 'node_modules', '@instant-audience');
   await mkdir(scope, { recursive: true });
   await symlink(workspace.packageFolder, path.join(scope, 'node-red-xandr'), 'junction');

@@ -33,7 +33,7 @@ export async function makeWorkspace(code: string | null): Promise<Workspace> {
   }
   const workers = path.join(folder, 'workers');
   await build({
-    entryPoints: ['service', 'engine', 'raw', 'idle', 'appends', 'agent', 'shared'].map((name) =>
+    entryPoints: ['service', 'engine', 'raw', 'idle', 'appends', 'agent', 'shared', 'members'].map((name) =>
       path.join(root, 'bench', 'workers', `${name}.ts`),
     ),
     outdir: workers,

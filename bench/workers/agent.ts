@@ -1,5 +1,7 @@
 // Agent inside Node-RED: starts the source node of the flow and measures its cost. Loaded by the settings file.
+import { rowsOfRun, segment } from '../support/audience';
 import {
+  collect,
   cpuUs,
   longestHoldMs,
   nowMs,
@@ -19,6 +21,35 @@ interface Message {
 type Make = (first: number, count: number) => Message[];
 type Send = (message: Message) => void;
 
+/** Of a flow with an audience sync and a live source: by their names, how each sends, and what was sent and has not completed. */
+const senders = new Map<string, (message: object) => void>();
+const open = new Map<string, (() => void)[]>();
+const waits: LiveWait[] = [];
+let live: NodeJS.Timeout | undefined;
+let highestRss = 0;
+let watching: NodeJS.Timeout | undefined;
+
+/** Of a live event: when it was sent, and how long until it was durably queued. */
+export interface LiveWait {
+  readonly atMs: number;
+  readonly waitMs: number;
+}
+
+/** Sends a message, and resolves when its node has completed it. */
+function sendAndWait(name: string, message: object): Promise<void> {
+  return new Promise((resolve) => {
+    const its = open.get(name) ?? [];
+    open.set(name, its);
+    its.push(resolve);
+    senders.get(name)!(message);
+  });
+}
+
+function liveEntry(id: string, removes: boolean): object {
+  const block = { seg_id: segment, expiration: removes ? -1 : 1440 };
+  return { payload: { user_id: id, domain: null, seg_block: [block] } };
+}
+
 let source: { readonly make: Make; readonly send: Send } | null = null;
 let counted = 0;
 
@@ -30,6 +61,12 @@ export const forFlow = {
   count(messages: number): void {
     counted += messages;
   },
+  onSender(name: string, send: (message: object) => void): void {
+    senders.set(name, send);
+  },
+  completed(name: string): void {
+    open.get(name)?.shift()?.();
+  },
 };
 
 function make(first: number, count: number): Message[] {
@@ -39,7 +76,49 @@ function make(first: number, count: number): Message[] {
 }
 
 export const operations = {
-  ready: () => source !== null,
+  ready: () => source !== null || senders.size > 0,
+  /** Feeds a run in parts; the next part is made when the one before it has completed. When the last one was sent. */
+  async feedRun(members: number, perPart: number): Promise<number> {
+    const count = Math.ceil(members / perPart);
+    for (let index = 0; ; index += 1) {
+      const payload = rowsOfRun(members, index * perPart, perPart);
+      const message = { payload, parts: { id: 'run', type: 'array', index, count } };
+      const sentMs = nowMs();
+      const completed = sendAndWait('rows', message);
+      if (index === count - 1) return sentMs;
+      await completed;
+    }
+  },
+  /** An event of another user every `gapMs`. */
+  startLive(gapMs: number): void {
+    let number = 0;
+    live = setInterval(() => {
+      const atMs = nowMs();
+      number += 1;
+      const message = liveEntry(`9${String(number).padStart(18, '0')}`, false);
+      void sendAndWait('live', message).then(() => waits.push({ atMs, waitMs: nowMs() - atMs }));
+    }, gapMs);
+  },
+  stopLive(): LiveWait[] {
+    clearInterval(live);
+    return waits.splice(0);
+  },
+  /** One event; when it was sent. */
+  sendLive(id: string, removes: boolean): number {
+    const atMs = nowMs();
+    void sendAndWait('live', liveEntry(id, removes));
+    return atMs;
+  },
+  watchRss(): void {
+    collect();
+    highestRss = 0;
+    watching = setInterval(() => (highestRss = Math.max(highestRss, rssBytes())), 20);
+  },
+  highestRss(): number {
+    clearInterval(watching);
+    return highestRss;
+  },
+  collect,
   /** Lets the source send so many users, some each turn of the event loop. */
   async send(first: number, count: number, perTurn: number): Promise<void> {
     for (let sent = 0; sent < count; sent += perTurn) {

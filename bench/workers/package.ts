@@ -13,6 +13,8 @@ import type * as engineModule from '../../src/delivery/engine';
 import type * as postgresModule from '../../src/queue-postgres/postgres-log';
 import type * as sqliteModule from '../../src/queue/sqlite/sqlite-store';
 import type * as clientModule from '../../src/service/client';
+import type * as memberKeyModule from '../../src/entry/member-key';
+import type * as stateModule from '../../src/sync/state';
 
 const require = createRequire(__filename);
 
@@ -20,6 +22,8 @@ function load(file: string): unknown {
   return require(path.join(process.env.BENCH_PACKAGE!, 'dist', 'src', `${file}.js`));
 }
 
+export const { memberKeyOf } = load('entry/member-key') as typeof memberKeyModule;
+export const { newState } = load('sync/state') as typeof stateModule;
 const { checkEntry } = load('entry/check') as typeof checkModule;
 export const { systemClock } = load('clock') as typeof clockModule;
 export const { Engine } = load('delivery/engine') as typeof engineModule;

@@ -69,7 +69,7 @@ export function endOfSql(row: string): string {
     WHEN coalesce(${row}.expiration, 0) = 0 THEN 0 ELSE ${row}.since + ${row}.expiration END`;
 }
 
-/** Codes of what a comparison finds; `unchanged` is counted, not read. */
+/** Codes of what a comparison finds. */
 export const found = {
   add: 0,
   remove: 1,
@@ -77,7 +77,6 @@ export const found = {
   refresh: 3,
   rejectedBefore: 4,
   erase: 5,
-  unchanged: 6,
 } as const;
 
 /** Differences between the two databases. */
@@ -99,36 +98,47 @@ export function syncSql({ members, staged, names, at }: SyncDialect) {
   const range = (of: string): string => `${of}.key > ${at(1)} AND ${of}.key <= ${at(2)}`;
   const [now, percent, resends] = [at(3), at(4), at(6)];
   const columns = (of: string): string =>
-    ['key', 'value', 'expiration', ...names].map((name) => `${of}.${name}`).join(', ');
+    ['key', 'value', 'expiration', ...names].map((name) => `${of}.${name} AS ${name}`).join(', ');
   const hasRunOut = `m.expiration > 0 AND m.since + m.expiration <= ${now}`;
   const lasts = `CASE WHEN coalesce(m.expiration, 0) = 0 THEN ${endlessMinutes} ELSE m.expiration END`;
   const isDue = `${percent} > 0 AND (m.since + ${lasts} - ${now}) * 100 <= ${lasts} * ${percent}`;
+  const lastsOn = `NOT coalesce(${hasRunOut}, false)`;
+  // Two merges in the order of the keys instead of two look-ups a user. For SQLite: the LIMIT, without which it drops the order, and the
+  // LEFT JOINs below, which keep these rows on the outside.
+  const merged = (one: string, other: string, by: string): string =>
+    `(${one} EXCEPT ${other} ORDER BY ${by} LIMIT 1000000000)`;
+  const isCurrent = `m.state = ${memberCodes.member} AND ${lastsOn} AND NOT (${isDue}) AND ${resends} <> 1`;
+  const changed = merged(
+    `SELECT s.key AS key, s.value AS value FROM ${staged} AS s WHERE ${range('s')}`,
+    `SELECT m.key, m.value FROM ${members} AS m WHERE ${range('m')} AND ${isCurrent}`,
+    'key, value',
+  );
+  const gone = merged(
+    `SELECT m.key AS key FROM ${members} AS m WHERE ${range('m')} AND m.state <> ${memberCodes.rejected} AND ${lastsOn}`,
+    `SELECT s.key FROM ${staged} AS s WHERE ${range('s')}`,
+    'key',
+  );
   return {
     /**
      * What differs, in order of the keys; `of_run`: the run has the user, and the terms are those of the run, otherwise those
      * of the member.
      */
     compare: `
-      SELECT * FROM (
-        SELECT ${columns('s')}, 1 AS of_run, CASE
-          WHEN m.key IS NULL THEN ${found.add}
-          WHEN m.state = ${memberCodes.erased} THEN ${found.erase}
-          WHEN m.state IN (${memberCodes.rejected}, ${memberCodes.changeRejected}) THEN CASE
-            WHEN ${resends} <> 1 AND m.value IS NOT DISTINCT FROM s.value AND m.expiration IS NOT DISTINCT FROM s.expiration
-            THEN ${found.rejectedBefore}
-            WHEN m.state = ${memberCodes.changeRejected} THEN ${found.change} ELSE ${found.add} END
-          WHEN ${hasRunOut} THEN ${found.add}
-          WHEN m.value IS DISTINCT FROM s.value THEN ${found.change}
-          WHEN ${resends} = 1 OR m.state = ${memberCodes.live} OR (${isDue}) THEN ${found.refresh}
-          ELSE ${found.unchanged} END AS kind
-        FROM ${staged} AS s LEFT JOIN ${members} AS m ON m.key = s.key WHERE ${range('s')}
-      ) AS of_the_run WHERE kind <> ${found.unchanged}
+      SELECT ${columns('s')}, 1 AS of_run, CASE
+        WHEN m.key IS NULL THEN ${found.add}
+        WHEN m.state = ${memberCodes.erased} THEN ${found.erase}
+        WHEN m.state IN (${memberCodes.rejected}, ${memberCodes.changeRejected}) THEN CASE
+          WHEN ${resends} <> 1 AND m.value IS NOT DISTINCT FROM s.value AND m.expiration IS NOT DISTINCT FROM s.expiration
+          THEN ${found.rejectedBefore}
+          WHEN m.state = ${memberCodes.changeRejected} THEN ${found.change} ELSE ${found.add} END
+        WHEN ${hasRunOut} THEN ${found.add}
+        WHEN m.value IS DISTINCT FROM s.value THEN ${found.change}
+        ELSE ${found.refresh} END AS kind
+      FROM ${changed} AS d LEFT JOIN ${staged} AS s ON s.key = d.key LEFT JOIN ${members} AS m ON m.key = s.key
       UNION ALL
       SELECT ${columns('m')}, 0 AS of_run,
         CASE m.state WHEN ${memberCodes.erased} THEN ${found.erase} ELSE ${found.remove} END AS kind
-      FROM ${members} AS m
-      WHERE ${range('m')} AND m.state <> ${memberCodes.rejected} AND NOT coalesce(${hasRunOut}, false)
-        AND NOT EXISTS (SELECT 1 FROM ${staged} AS s WHERE s.key = m.key)
+      FROM ${gone} AS d LEFT JOIN ${members} AS m ON m.key = d.key
       ORDER BY key`,
     /** Members to be renewed, and those that have run out. */
     due: `

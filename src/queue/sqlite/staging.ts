@@ -89,13 +89,11 @@ export class Staging {
         // It gets its name only when it is complete.
         db.exec('PRAGMA sorted.journal_mode = OFF; PRAGMA sorted.synchronous = OFF');
         try {
-          // The columns of the row with the highest number: the last one of its user.
+          // Of each user only the last row.
           const { changes } = db
             .prepare(
-              `INSERT INTO sorted.staged (key, value, expiration, encrypted)
-               SELECT key, value, expiration, encrypted FROM (
-                 SELECT key, value, expiration, encrypted, max(rowid) FROM gathered GROUP BY key
-               )`,
+              `INSERT OR IGNORE INTO sorted.staged (key, value, expiration, encrypted)
+               SELECT key, value, expiration, encrypted FROM gathered ORDER BY key, rowid DESC`,
             )
             .run();
           db.prepare('UPDATE sorted.run SET users = ?').run(changes);
@@ -158,8 +156,8 @@ function openGathered(path: string): Gathered {
   if (!existsSync(path)) throw new Error('no run is open');
   const db = newDatabase(path);
   try {
-    // The cache is also what the sort may use before it writes to temporary files.
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768');
+    // The cache is also what the sort may use before it writes to temporary files. With more it is not faster.
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192');
     const insert = 'INSERT INTO gathered (key, value, expiration, encrypted) VALUES';
     const values = '(?, ?, ?, ?)';
     return {
