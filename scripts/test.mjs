@@ -78,13 +78,18 @@ const withNodeRed = ['process', 'examples', 'browser'];
 const atATime = 5;
 /** Folders that take longest in one process, and into how many parts their files are divided. */
 const divided = { nodes: 6, queue: 3 };
-/** Files with a Node-RED that run in one process, under the name of the first: some share it, all load the same modules. */
+/** Parts that run in one process, under the name of the first: some share a Node-RED, all load the same modules once. */
 const together = [
   ['browser/forms', 'browser/canvas', 'browser/accessibility'],
-  ['browser/builder', 'browser/details', 'browser/new-user'],
+  ['browser/builder', 'browser/details', 'browser/new-user', 'browser/sync'],
   ['browser/languages', 'browser/package'],
   ['browser/sidebar', 'browser/sidebar-orphaned-shared'],
   ['browser/accounts', 'browser/variables', 'browser/examples'],
+  ['examples/quick-start', 'examples/de-target', 'examples/keep', 'examples/rejected'],
+  ['examples/scores', 'examples/usage', 'examples/watch', 'examples/files', 'examples/file'],
+  ['process/stop', 'process/redeploy', 'process/removal', 'process/metrics'],
+  ['process/palette', 'process/two-accounts', 'process/database-vanished'],
+  ['entry', 'consent', 'usage', 'sync', 'words'],
 ];
 /** The longest parts, which begin first, so that none of them runs alone at the end. */
 const longest = [
@@ -122,8 +127,8 @@ function splitIntoParts(files) {
   const partOf = (file) => {
     const [, folder, ...below] = file.replace(/\.test\.ts$/, '').split(path.sep);
     const name = [folder, ...below].join('/');
-    if (withNodeRed.includes(folder)) return together.find((names) => names.includes(name))?.[0] ?? name;
-    if (divided[folder] === undefined) return folder;
+    const whole = withNodeRed.includes(folder) ? name : folder;
+    if (divided[folder] === undefined) return together.find((names) => names.includes(whole))?.[0] ?? whole;
     seen[folder] = (seen[folder] ?? 0) + 1;
     return `${folder} ${(seen[folder] % divided[folder]) + 1}`;
   };

@@ -249,14 +249,17 @@ function focusArrived(): boolean {
 }
 
 function themeInPage({ theme, isOwn, colours }: { theme: Theme; isOwn: boolean; colours: string }): void {
-  const { document } = globalThis as any;
+  const { document, CSSTransition } = globalThis as any;
   document.documentElement.classList.toggle('nr-theme-dark', isOwn && theme === 'dark');
   document.getElementById('dark-for-tests')?.remove();
-  if (isOwn || theme === 'light') return;
-  const style = document.createElement('style');
-  style.id = 'dark-for-tests';
-  style.textContent = colours;
-  document.head.append(style);
+  if (!isOwn && theme === 'dark') {
+    const style = document.createElement('style');
+    style.id = 'dark-for-tests';
+    style.textContent = colours;
+    document.head.append(style);
+  }
+  // Colours that change slowly would be measured half way.
+  for (const one of document.getAnimations()) if (one instanceof CSSTransition) one.finish();
 }
 
 /** Node-RED 4.1 has no dark theme; this is the one that its users install, as its package links it into the page. */

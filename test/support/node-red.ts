@@ -1,6 +1,7 @@
 // A real Node-RED with the packed package in it as a user has it: 5, or 4.1 where NODE_RED_VERSION says so.
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -58,6 +59,15 @@ export interface Comms {
 
 /** A folder for each process of a test run, so that none takes away what another one uses. */
 const scratch = path.join(root, '.test', process.env.TEST_PART ?? 'alone');
+/**
+ * Palette modules that some tests link into a user directory. Node-RED also finds them beside itself, and would load them at
+ * each start, and their forms with each editor.
+ */
+const dependencies = [
+  '@flowfuse/node-red-dashboard',
+  '@node-red-contrib-themes/theme-collection',
+  'node-red-node-email',
+];
 /** What Node-RED logs as it starts, in English, German and Japanese (the setting `lang`). */
 const startedFlows = /Started flows|Flows sind gestartet|フローを開始しました/;
 const runningAt = /(?:now running at|Server wird jetzt auf|サーバは) (http:\S+)/;
@@ -318,7 +328,10 @@ async function freshUserDir(): Promise<string> {
 
 async function writeUserFiles(userDir: string, start: Start): Promise<void> {
   const { settingsFile } = await import('../../scripts/user-dir.mjs');
-  const settings = settingsFile({ uiPort: 0, credentialSecret: false, ...start.settings });
+  const isLinked = (name: string): boolean => existsSync(path.join(userDir, 'node_modules', name));
+  const denyList = dependencies.filter((name) => !isLinked(name));
+  const externalModules = { palette: { denyList } };
+  const settings = settingsFile({ uiPort: 0, credentialSecret: false, externalModules, ...start.settings });
   await writeFile(path.join(userDir, 'settings.js'), settings);
   if (start.flows) await writeFile(path.join(userDir, 'flows.json'), JSON.stringify(start.flows));
   if (start.credentials)
