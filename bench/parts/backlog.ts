@@ -221,7 +221,8 @@ function growthTable(growths: readonly Growth[]): string {
 
 function chartOf(growths: readonly Growth[]): string {
   const of = (y: (growth: Growth) => number): number[] => growths.map(y);
-  return growthChart(sizes, [
+  const growing = { what: 'entries', sizes, title: 'Time, disk and memory against the number of entries' };
+  return growthChart(growing, [
     { label: 'seconds until all are queued', lines: [{ values: of(({ intakeMs }) => intakeMs / 1000) }] },
     { label: 'MB on disk', lines: [{ values: of(({ diskBytes }) => diskBytes / 1e6) }] },
     {
