@@ -2,6 +2,7 @@
 import { CommitBuffer } from '../../../src/delivery/commit-buffer';
 import { Loader } from '../../../src/delivery/loader';
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
+import { AppendedRefreshes } from '../../../src/delivery/sync/appended-refreshes';
 import { ChangedMembers } from '../../../src/delivery/sync/changed-members';
 import { MemberSync } from '../../../src/delivery/sync/member-sync';
 import { Suppressions } from '../../../src/delivery/sync/suppressions';
@@ -17,6 +18,7 @@ export const syncBugs: readonly Bug[] = [
     }),
   ]),
   breaks('a refresh ignores what changed since its members were read', ChangedMembers, 'has', () => false),
+  breaks('a refresh that an earlier sender left is sent', AppendedRefreshes, 'isOutdated', () => false),
   breaks('members change before the service has accepted them', Turns, 'depart', function (original, nowMs) {
     original(nowMs);
     for (const { users } of this.departing)
