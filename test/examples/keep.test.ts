@@ -46,7 +46,7 @@ interface Source {
 
 interface Kept {
   readonly flow: FlowNode[];
-  readonly sync: FlowNode;
+  readonly segment: string;
   readonly source: Source;
 }
 
@@ -84,12 +84,11 @@ describe('keep a segment', function () {
     const csv = csvSource(path.join(site.userDir, 'export.csv'));
     const kept = (flow: FlowNode[], source: Source): Kept => ({
       flow,
-      sync: nodeOf(flow, 'xandr-audience-sync'),
+      segment: String(nodeOf(flow, 'xandr-audience-sync').segment),
       source,
     });
     all = [kept(flows.csv, csv), kept(flows.mariaDb, fromMariaDb), kept(flows.postgres, fromPostgres)];
     comms = await site.running.comms();
-    ends(async () => comms.close());
   });
 
   const press = (flow: FlowNode[], button: string): Promise<void> =>
@@ -101,8 +100,8 @@ describe('keep a segment', function () {
       .filter(({ id }) => id === nodeOf(flow, 'debug', name).id)
       .map(({ msg }) => JSON.parse(msg));
   const expected = async (): Promise<string[]> => {
-    const each = all.map(async ({ sync, source }) =>
-      (await source.rows()).map(({ id, value }) => `${sync.segment} ${id} ${value}`),
+    const each = all.map(async ({ segment, source }) =>
+      (await source.rows()).map(({ id, value }) => `${segment} ${id} ${value}`),
     );
     return (await Promise.all(each)).flat();
   };
@@ -128,22 +127,22 @@ describe('keep a segment', function () {
     until(
       () => all.every((kept) => told(kept, name).length > 0),
       timeoutMs,
-      () => `${name} of ${all.map((kept) => told(kept, name).length)}; log:\n${site.log}`,
+      () => `${name} of ${all.map((kept) => told(kept, name).length).join(', ')}; log:\n${site.log}`,
     );
 
   it('is carried out to its end after kill −9 in the middle', async () => {
     startedMs = performance.now();
     await run('make');
     let state: string[] = [];
-    const membersOf = ({ sync }: Kept): number =>
-      state.filter((line) => line.startsWith(`${sync.segment} `)).length;
+    const membersOf = ({ segment }: Kept): number =>
+      state.filter((line) => line.startsWith(`${segment} `)).length;
     await until(
       async () => {
         state = lines(await sandbox.state());
         return all.every((kept) => membersOf(kept) > 0);
       },
       waitMs,
-      () => `members of each segment instead of ${all.map(membersOf)}; log:\n${site.log}`,
+      () => `members of each segment instead of ${all.map(membersOf).join(', ')}; log:\n${site.log}`,
     );
     comms.close();
     await site.kill();
