@@ -236,6 +236,8 @@ export function syncFlow(url: string, segment: number): FlowNode[] {
     },
     sender('rows', 'bench-sync'),
     sender('live', 'bench-out'),
+    sender('nowhere', 'bench-end'),
+    functionNode('bench-end', 'return null;', []),
     {
       ...{ id: 'bench-sync', type: 'xandr-audience-sync', z: 'bench-tab', account: 'bench-account' },
       ...{ segment: String(segment), wires: [[], []] },
@@ -246,6 +248,7 @@ export function syncFlow(url: string, segment: number): FlowNode[] {
     },
     ...whenCompleted('rows', 'bench-sync'),
     ...whenCompleted('live', 'bench-out'),
+    ...whenCompleted('nowhere', 'bench-end'),
   ];
 }
 

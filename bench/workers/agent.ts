@@ -78,13 +78,13 @@ function make(first: number, count: number): Message[] {
 export const operations = {
   ready: () => source !== null || senders.size > 0,
   /** Feeds a run in parts; the next part is made when the one before it has completed. When the last one was sent. */
-  async feedRun(members: number, perPart: number): Promise<number> {
+  async feedRun(to: 'rows' | 'nowhere', members: number, perPart: number): Promise<number> {
     const count = Math.ceil(members / perPart);
     for (let index = 0; ; index += 1) {
       const payload = rowsOfRun(members, index * perPart, perPart);
       const message = { payload, parts: { id: 'run', type: 'array', index, count } };
       const sentMs = nowMs();
-      const completed = sendAndWait('rows', message);
+      const completed = sendAndWait(to, message);
       if (index === count - 1) return sentMs;
       await completed;
     }
@@ -118,7 +118,6 @@ export const operations = {
     clearInterval(watching);
     return highestRss;
   },
-  collect,
   /** Lets the source send so many users, some each turn of the event loop. */
   async send(first: number, count: number, perTurn: number): Promise<void> {
     for (let sent = 0; sent < count; sent += perTurn) {
