@@ -13,29 +13,21 @@ import { serve } from './serve';
 
 interface Message {
   payload: unknown;
-  /** Of the last message of a lot: how many users the lot has. */
-  lot?: number;
 }
 type Make = (first: number, count: number) => Message[];
 type Send = (message: Message) => void;
 
 let source: { readonly make: Make; readonly send: Send } | null = null;
-let counted = 0;
 
-/** For the flow's function nodes, as `global.get('bench')`. */
+/** For the source of the flow, as `global.get('bench')`. */
 export const forFlow = {
   onSource(make: Make, send: Send): void {
     source = { make, send };
   },
-  count(messages: number): void {
-    counted += messages;
-  },
 };
 
 function make(first: number, count: number): Message[] {
-  const messages = source!.make(first, count);
-  messages.at(-1)!.lot = count;
-  return messages;
+  return source!.make(first, count);
 }
 
 export const operations = {
@@ -66,7 +58,6 @@ export const operations = {
   longestHoldMs,
   rssBytes,
   peakRssBytes,
-  counted: () => counted,
   cpuUs,
 };
 serve(operations);
