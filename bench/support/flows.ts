@@ -23,16 +23,23 @@ function functionNode(id: string, func: string, to: readonly string[], initializ
 /** How the source sends users: one a message, or all of a lot in one. */
 type Input = 'single' | 'array';
 
-/** Makes and sends `{payload: {user}}`, or an array of users as payload, when the bench says so. */
-function source(input: Input): FlowNode {
+const userText = `{"user":"' + id + '"}`;
+const entryText = `{"user_id":"' + id + '","domain":null,"seg_block":[{"seg_id":10001,"value":1,"expiration":1440}]}`;
+
+/**
+ * Makes and sends `{payload: {user}}`, or an array of users as payload, when the bench says so. `ready`: entries instead of
+ * users. They are parsed, as those that an HTTP or MQTT node sends: V8 may allocate a literal of the source as if it were old.
+ */
+function source(input: Input, to = 'bench-entry', ready = false): FlowNode {
   const messages = input === 'single' ? 'users.map((payload) => ({ payload }))' : '[{ payload: users }]';
   return functionNode(
     'bench-source',
     'return null;',
-    ['bench-entry'],
+    [to],
     `const make = (first, count) => {
-      const user = (_, at) => ({ user: '1' + String(first + at).padStart(18, '0') });
-      const users = Array.from({ length: count }, user);
+      const idOf = (at) => '1' + String(first + at).padStart(18, '0');
+      const parsed = (id) => JSON.parse('${ready ? entryText : userText}');
+      const users = Array.from({ length: count }, (_, at) => parsed(idOf(at)));
       return ${messages};
     };
     global.get('bench').onSource(make, (msg) => node.send(msg, false));`,
@@ -50,11 +57,10 @@ function entryNode(input: Input, to: string): FlowNode {
   return functionNode('bench-entry', `${makeEntries[input]} return msg;`, [to]);
 }
 
-/** Node-RED itself: the source, and a function node that makes the entry or nothing. */
-export function bareFlow(makesEntry: boolean): FlowNode[] {
-  const make = makesEntry ? makeEntries.single : '';
-  const counting = `${make} if (msg.lot !== undefined) global.get('bench').count(msg.lot); return msg;`;
-  return [tab, source('single'), functionNode('bench-entry', counting, [])];
+/** Node-RED itself: the source, and a core node that only calls `done()`. */
+export function bareFlow(ready = false): FlowNode[] {
+  const junction = { id: 'bench-entry', type: 'junction', z: 'bench-tab', wires: [[]] };
+  return [tab, source('single', junction.id, ready), junction];
 }
 
 /** What people build today: function, join (of arrays: split), delay with a rate limit, http request. */
@@ -134,8 +140,8 @@ function splitNode({ usersPerPost }: CoreFlow): FlowNode {
 export interface OurFlow {
   readonly url: string;
   readonly queue: 'disk' | 'memory';
-  /** What makes the entries: our segment builder or a function node. */
-  readonly from: 'builder' | 'function';
+  /** What makes the entries: our segment builder, a function node, or already the source. */
+  readonly from: 'builder' | 'function' | 'source';
   /** With the queue on disk only. */
   readonly encryptIds?: boolean;
 }
@@ -162,8 +168,7 @@ export function ourFlow(
       queue,
       encryptIds,
     },
-    source(input),
-    from === 'builder' ? builderNode(input) : entryNode(input, 'bench-out'),
+    ...entriesOf(from, input),
     {
       id: 'bench-out',
       type: 'xandr-instant-audience-out',
@@ -176,6 +181,11 @@ export function ourFlow(
       wires: [[], []],
     },
   ];
+}
+
+function entriesOf(from: OurFlow['from'], input: Input): FlowNode[] {
+  if (from === 'source') return [source(input, 'bench-out', true)];
+  return [source(input), from === 'builder' ? builderNode(input) : entryNode(input, 'bench-out')];
 }
 
 function builderNode(input: Input): FlowNode {

@@ -41,21 +41,25 @@ export function startEngine({ workspace }: Bench, start: WorkerStart = {}): Engi
   return startWorker<typeof engineOperations>(workspace, 'engine', start);
 }
 
-/** What the service saw of `users` messages of one user each, through an engine on disk at the documented quota. */
+/**
+ * What the service saw of `users` messages of one user each, through an engine on disk at the documented quota, and what the
+ * rate limiter deducted from a round trip in the end.
+ */
 export async function throughEngine(
   bench: Bench,
   { service, url }: { readonly service: Service; readonly url: string },
   users: number,
   roundTripMs = 0,
   start: WorkerStart = {},
-): Promise<Report> {
+): Promise<Report & { readonly deductedMs: number }> {
   await service.call('set', { roundTripMs, distinct: true });
   const engine = startEngine(bench, start);
   await engine.call('open', { url, file: newFile(bench), limits: documented });
   const feed = { first: 1, users, rounds: 1, perMessage: 1, completeOn: 'accepted' } as const;
   await engine.call('feed', { ...feed, outstanding: 50_000 });
+  const deductedMs = await engine.call('networkFloorMs');
   await engine.stop();
-  return service.call('report');
+  return { ...(await service.call('report')), deductedMs };
 }
 
 /** Whether posts, users and calls in flight kept to the limits of the service. */

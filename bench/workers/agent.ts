@@ -15,8 +15,6 @@ import { serve } from './serve';
 
 interface Message {
   payload: unknown;
-  /** Of the last message of a lot: how many users the lot has. */
-  lot?: number;
 }
 type Make = (first: number, count: number) => Message[];
 type Send = (message: Message) => void;
@@ -51,15 +49,11 @@ function liveEntry(id: string, removes: boolean): object {
 }
 
 let source: { readonly make: Make; readonly send: Send } | null = null;
-let counted = 0;
 
-/** For the flow's function nodes, as `global.get('bench')`. */
+/** For the source of the flow, as `global.get('bench')`. */
 export const forFlow = {
   onSource(make: Make, send: Send): void {
     source = { make, send };
-  },
-  count(messages: number): void {
-    counted += messages;
   },
   onSender(name: string, send: (message: object) => void): void {
     senders.set(name, send);
@@ -70,9 +64,7 @@ export const forFlow = {
 };
 
 function make(first: number, count: number): Message[] {
-  const messages = source!.make(first, count);
-  messages.at(-1)!.lot = count;
-  return messages;
+  return source!.make(first, count);
 }
 
 export const operations = {
@@ -144,7 +136,6 @@ export const operations = {
   longestHoldMs,
   rssBytes,
   peakRssBytes,
-  counted: () => counted,
   cpuUs,
 };
 serve(operations);

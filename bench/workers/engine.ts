@@ -4,7 +4,7 @@ import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
 import { collect, cpuUs, longestHoldMs, nowMs, rssBytes, sleep, turn, watchLoop } from '../support/process';
 import { entryOf, eventOf, messagesOf, source, type Feed, type PlainEntry } from './entries';
-import { checked, openEngine, SqliteStore } from './package';
+import { accountAt, checked, openEngine, SqliteStore } from './package';
 import { serve } from './serve';
 
 export interface Opening {
@@ -29,6 +29,7 @@ export interface Fed {
 }
 
 let engine: Engine;
+let account: ReturnType<typeof accountAt>;
 let openEvents = 0;
 let failedEvent: string | null = null;
 
@@ -42,7 +43,8 @@ function submit(
 
 export const operations = {
   async open({ url, file, limits }: Opening): Promise<void> {
-    engine = await openEngine(url, new SqliteStore(file ?? ':memory:'), limits);
+    account = accountAt(url, limits.maxConcurrent, 'bench');
+    engine = await openEngine(url, new SqliteStore(file ?? ':memory:'), limits, account);
   },
 
   /** Hands everything over; resolves when every message has ended. */
@@ -97,6 +99,8 @@ export const operations = {
     return openEvents;
   },
 
+  /** What the rate limiter deducts now. */
+  networkFloorMs: () => account.networkFloorMs(),
   pause: () => engine.pause(),
   resume: () => engine.resume(),
   longestHoldMs,

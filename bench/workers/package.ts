@@ -53,9 +53,14 @@ export function accountAt(url: string, maxConcurrent: number, token: string) {
 }
 
 /** A started engine, as an account node makes it. */
-export async function openEngine(url: string, store: QueueStore, limits: Limits) {
+export async function openEngine(
+  url: string,
+  store: QueueStore,
+  limits: Limits,
+  account = accountAt(url, limits.maxConcurrent, 'bench'),
+) {
   const engine = new Engine({ ...caps, store, clock: systemClock, random: Math.random, limits });
-  engine.attach(accountAt(url, limits.maxConcurrent, 'bench'));
+  engine.attach(account);
   engine.onRecovered('bench', () => undefined);
   engine.start();
   while (engine.stats().state.kind === 'starting') await turn();
