@@ -243,7 +243,8 @@ function lineOf(each: Grown): string {
 
 function chartOf(grown: readonly Grown[]): string {
   const of = (y: (each: Grown) => number): number[] => grown.map(y);
-  return growthChart(sizes, [
+  const title = 'Time, disk and memory of a run by the number of members';
+  return growthChart({ what: 'members', sizes, title }, [
     {
       label: 'seconds to the first post',
       lines: [{ values: of(({ sortMs, countMs }) => (sortMs + countMs) / 1000) }],
