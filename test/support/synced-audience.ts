@@ -30,7 +30,8 @@ export class SyncedAudience {
       const allowed = [...left].filter((value) => value !== none);
       if (table !== null || left.has(none)) allowed.push(base.get(user) ?? null);
       const value = state.get(user) ?? null;
-      if (!allowed.includes(value)) wrong.push(`user ${user} has ${value}, expected ${allowed.join(' or ')}`);
+      if (!allowed.includes(value))
+        wrong.push(`user ${user} has ${value}, expected ${allowed.map(String).join(' or ')}`);
     }
     const more = wrong.length - shown;
     return more > 0 ? [...wrong.slice(0, shown), `and ${more} more`] : wrong;
