@@ -41,6 +41,7 @@ export async function keepPictures(nodeRed, browser, images) {
   shot.push(await shoot(page, file('canvas'), nodes, 32));
 
   await nodeRed.inject(inject, rows.slice(1));
+  await page.locator('.red-ui-debug-msg').nth(1).waitFor();
   await openTab(page);
   const card = page.locator('.instant-audience-tab');
   await card.locator('.instant-audience-head:visible').first().click();
