@@ -1,4 +1,4 @@
-// Pictures of docs/keep-a-segment.md: the flow, the form with a segment, and the refused run, made in the editor as the page says.
+// Pictures of docs/keep-a-segment.md: the flow and the refused run, made in the editor as the page says.
 import path from 'node:path';
 import { Editor } from '../test/browser/editor.ts';
 import { openTab } from '../test/browser/sidebar-flows.ts';
@@ -26,10 +26,6 @@ export async function keepPictures(nodeRed, browser, images) {
   await page.getByRole('button', { name: 'Search the member’s segments' }).click();
   await page.locator('.instant-audience-found li').first().click();
   await page.locator('#instant-audience-picked:not(:empty)').waitFor();
-  const [from, to] = ['segment', 'userId'].map((name) =>
-    page.locator('.form-row', { has: page.locator(`#node-input-${name}`) }),
-  );
-  const shot = [await shoot(page, file('form'), [from, to], 8)];
   await editor.done();
   await editor.deploy();
   await editor.nodeOnCanvas(inject).locator('.red-ui-flow-node-button-button').first().click();
@@ -38,9 +34,10 @@ export async function keepPictures(nodeRed, browser, images) {
   await page.evaluate("$('#red-ui-workspace-chart').scrollLeft(0).scrollTop(0)");
   await page.addStyleTag({ content: '#red-ui-notifications { display: none }' });
   const nodes = [inject, sync, debug].map((id) => editor.nodeOnCanvas(id));
-  shot.push(await shoot(page, file('canvas'), nodes, 32));
+  const shot = [await shoot(page, file('canvas'), nodes, 32)];
 
   await nodeRed.inject(inject, rows.slice(1));
+  await page.locator('.red-ui-debug-msg').nth(1).waitFor();
   await openTab(page);
   const card = page.locator('.instant-audience-tab');
   await card.locator('.instant-audience-head:visible').first().click();
