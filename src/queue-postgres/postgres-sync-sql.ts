@@ -3,9 +3,9 @@
 
 import {
   endOfSql,
-  isRefusedSql,
+  isChangeRejectedSql,
   memberCodes,
-  refusedSince,
+  changeRejectedSince,
   rejectedEnd,
   stateAfter,
   syncSql,
@@ -320,9 +320,9 @@ export function memberParts(
         nullif(c.expiration, '')::bigint AS expiration, c.state = ${goneCode} AS is_gone, m.key IS NOT NULL AS is_known,
         CASE WHEN c.is_new = 1 THEN c.state
           WHEN m.state = ${memberCodes.erased} THEN m.state
-          WHEN ${isRefusedSql} THEN ${memberCodes.refused} ELSE c.state END AS state,
-        CASE WHEN c.is_new = 0 AND m.state <> ${memberCodes.erased} AND ${isRefusedSql}
-          THEN ${refusedSince} ELSE c.since END AS since,
+          WHEN ${isChangeRejectedSql} THEN ${memberCodes.changeRejected} ELSE c.state END AS state,
+        CASE WHEN c.is_new = 0 AND m.state <> ${memberCodes.erased} AND ${isChangeRejectedSql}
+          THEN ${changeRejectedSince} ELSE c.since END AS since,
         ${endOfSql('m')} AS ends_before
       FROM unnest(${columns.join(', ')}) AS c (name, key, state, since, value, expiration, is_new)
       JOIN ${schema}.synced AS s ON s.segment = c.name

@@ -5,24 +5,24 @@ import type { MemberChange } from './sync-store';
 
 /**
  * Codes of the states of a member. Part of the stores: never change them. `erased`: a member until the removal is accepted.
- * `refused`: still a member, but with the terms that the service rejected last.
+ * `changeRejected`: still a member, but with the terms that the service rejected last.
  */
 export const memberCodes = {
   member: 0,
   live: 1,
   rejected: 2,
   erased: 3,
-  refused: 4,
-} as const satisfies Record<Exclude<MemberChange['state'], 'gone'> | 'refused', number>;
+  changeRejected: 4,
+} as const satisfies Record<Exclude<MemberChange['state'], 'gone'> | 'changeRejected', number>;
 
 /** The end under which rejected users are counted. */
 export const rejectedEnd = -1;
 
 /**
- * Epoch minutes from which a refused member counts. The terms on which the service has the user are not kept, so the user stays a
- * member until a removal or an add is accepted.
+ * Epoch minutes from which a member whose change was rejected counts. The terms on which the service has the user are not
+ * kept, so the user stays a member until a removal or an add is accepted.
  */
-export const refusedSince = 2 ** 40;
+export const changeRejectedSince = 2 ** 40;
 
 interface MemberRow {
   readonly state: number;
@@ -39,7 +39,7 @@ export function stateAfter(
   // What is acknowledged of an erased user was on its way before.
   if (before?.state === memberCodes.erased) return { state: memberCodes.erased, since };
   if (change.state === 'rejected' && before !== null && isMemberAt(since, before))
-    return { state: memberCodes.refused, since: refusedSince };
+    return { state: memberCodes.changeRejected, since: changeRejectedSince };
   return { state: memberCodes[change.state], since };
 }
 
@@ -49,7 +49,7 @@ function isMemberAt(minutes: number, row: MemberRow): boolean {
 }
 
 /** Whether a change that the service rejected leaves a member, as in `stateAfter`; `m` is the row before, `c` the change. */
-export const isRefusedSql = `c.state = ${memberCodes.rejected} AND m.key IS NOT NULL AND (${endOfSql('m')} = 0 OR ${endOfSql('m')} > c.since)`;
+export const isChangeRejectedSql = `c.state = ${memberCodes.rejected} AND m.key IS NOT NULL AND (${endOfSql('m')} = 0 OR ${endOfSql('m')} > c.since)`;
 
 /** A membership that never runs out is renewed as if it lasted 180 days, after which the platform forgets a user. */
 const endlessMinutes = 180 * 24 * 60;
@@ -113,10 +113,10 @@ export function syncSql({ members, staged, names, at }: SyncDialect) {
         SELECT ${columns('s')}, 1 AS of_run, CASE
           WHEN m.key IS NULL THEN ${found.add}
           WHEN m.state = ${memberCodes.erased} THEN ${found.erase}
-          WHEN m.state IN (${memberCodes.rejected}, ${memberCodes.refused}) THEN CASE
+          WHEN m.state IN (${memberCodes.rejected}, ${memberCodes.changeRejected}) THEN CASE
             WHEN ${resends} <> 1 AND m.value IS NOT DISTINCT FROM s.value AND m.expiration IS NOT DISTINCT FROM s.expiration
             THEN ${found.rejectedBefore}
-            WHEN m.state = ${memberCodes.refused} THEN ${found.change} ELSE ${found.add} END
+            WHEN m.state = ${memberCodes.changeRejected} THEN ${found.change} ELSE ${found.add} END
           WHEN ${hasRunOut} THEN ${found.add}
           WHEN m.value IS DISTINCT FROM s.value THEN ${found.change}
           WHEN ${resends} = 1 OR m.state = ${memberCodes.live} OR (${isDue}) THEN ${found.refresh}

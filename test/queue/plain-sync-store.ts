@@ -16,7 +16,7 @@ import { suppressionHashOfMember } from '../../src/queue/suppression';
 export interface PlainMember extends MemberChange {
   readonly erased?: boolean;
   /** Still a member, but with the terms that the service rejected last. */
-  readonly refused?: boolean;
+  readonly changeRejected?: boolean;
 }
 
 interface Segment {
@@ -48,11 +48,11 @@ export class PlainSyncStore implements SyncStore {
       else {
         const before = segment?.members.get(change.memberKey);
         const erased = change.state === 'erased' || before?.erased === true;
-        const refused =
+        const changeRejected =
           change.state === 'rejected' && before !== undefined && isMember(before, change.sinceMinutes);
         segment?.members.set(change.memberKey, {
           ...change,
-          ...(refused && { refused, state: 'live', sinceMinutes: Infinity }),
+          ...(changeRejected && { changeRejected, state: 'live', sinceMinutes: Infinity }),
           ...(erased && { erased, state: 'member', sinceMinutes: change.sinceMinutes }),
         });
       }
@@ -257,10 +257,10 @@ function kindOf(
   if (member?.erased === true && (row !== undefined || isMember(member, rules.nowMinutes))) return 'remove';
   const isKnown = member !== undefined && isMember(member, rules.nowMinutes);
   if (row === undefined) return isKnown ? (rules.removes ? 'remove' : 'unchanged') : null;
-  if (member?.refused === true || member?.state === 'rejected') {
+  if (member?.changeRejected === true || member?.state === 'rejected') {
     const isTheSame = member.value === row.value && member.expiration === row.expiration;
     if (isTheSame && !rules.resends) return 'rejectedBefore';
-    return member.refused === true ? 'change' : 'add';
+    return member.changeRejected === true ? 'change' : 'add';
   }
   if (!isKnown) return 'add';
   if (member.value !== row.value) return 'change';

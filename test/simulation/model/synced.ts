@@ -74,7 +74,7 @@ function tableIsService(played: Played): string[] {
   // Of these the table does not say what the service has.
   const rejected = new Set(
     [...inTable]
-      .filter(([, { state, refused }]) => state === 'rejected' || refused === true)
+      .filter(([, { state, changeRejected }]) => state === 'rejected' || changeRejected === true)
       .map(([key]) => key),
   );
   const unknown = unknownUsers(played);
