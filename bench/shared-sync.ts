@@ -30,7 +30,7 @@ type Told =
   | { readonly kind: 'waited'; readonly ms: number };
 
 /** One instance, in a process of its own. */
-async function instance([name, databaseUrl, serviceUrl]: readonly string[]): Promise<void> {
+function instance([name, databaseUrl, serviceUrl]: readonly string[]): void {
   const tell = (told: Told): void => void process.send!(told);
   const its = new SharedInstance(name!, databaseUrl!, serviceUrl!, {});
   let reported = 0;
@@ -227,4 +227,4 @@ function changes(sandbox: Sandbox, members: number): number {
 
 const [, , first, ...more] = process.argv;
 if (process.send === undefined) void main(Number(first ?? 1_000_000));
-else void instance([first!, ...more]);
+else instance([first!, ...more]);

@@ -307,7 +307,7 @@ class SyncNode {
     const { topic, _msgid } = message;
     const sender = engine.otherSender ?? '';
     const payload = { status: 'standby', sender, message: this.RED._('run.standby', { sender }) };
-    send([null, { ...(topic === undefined ? {} : { topic }), _msgid, payload } as NodeMessage]);
+    send([null, { ...(topic === undefined ? {} : { topic }), _msgid, payload }]);
   }
 
   private async take(sync: SegmentSync, message: Message, send: Send): Promise<void> {

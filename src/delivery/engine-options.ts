@@ -6,10 +6,9 @@ import type { QueueStore } from '../queue/store';
 import { LogTally } from './monitor/log-tally';
 import { Monitor } from './monitor/monitor';
 import { PendingMessages } from './pending-messages';
-import type { Submission } from './producer';
 import { NodeListeners } from './respond/node-listeners';
 import type { QueueCaps } from './respond/not-accepted';
-import { Reporter, type Outcome } from './respond/reports';
+import { Reporter } from './respond/reports';
 import type { AskedWait } from './schedule/circuit-breaker';
 import { Logins } from './schedule/login';
 import type { Limits } from './schedule/rate-limiter';
@@ -93,20 +92,4 @@ export function commonOf(settings: EngineSettings): Common {
     limits,
     caps: settings,
   };
-}
-
-/** The lease under which a sender works. */
-export interface SenderLease {
-  /** Of a shared queue: the instance that this process is. */
-  readonly instance: string | undefined;
-  /**
-   * Entries that this process took have ended, durably. Of a shared queue the commit has stored those of other instances
-   * (`Commit.outcomes`).
-   */
-  readonly report: (outcomes: readonly Outcome[]) => void;
-  /** The queue is open, and what waits in it known. */
-  readonly opened: () => void;
-  readonly mayPost: () => boolean;
-  /** Takes what the sync of segments appends. */
-  readonly submit: (submission: Submission) => void;
 }

@@ -1,7 +1,8 @@
 // The parts of a sender.
 
 import { CommitBuffer } from './commit-buffer';
-import { defaultPageRows, type Common, type Log, type SenderLease } from './engine-options';
+import { defaultPageRows, type Common, type Log } from './engine-options';
+import type { SenderLease } from './sender-lease';
 import { Loader } from './loader';
 import { SentCountStore } from './monitor/sent-counts';
 import { PendingUsers } from './pending/pending-users';

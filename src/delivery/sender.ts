@@ -5,7 +5,8 @@
 import { QueueError, type Opened, type QueueStore } from '../queue/store';
 import type { SharedDeletionRequest } from '../queue/shared-log';
 import { within } from '../clock';
-import type { Common, SenderLease } from './engine-options';
+import type { Common } from './engine-options';
+import type { SenderLease } from './sender-lease';
 import { partsOf, type EngineParts } from './engine-parts';
 import { statsOf, type EngineStats } from './engine-stats';
 import type { SentCountStore } from './monitor/sent-counts';

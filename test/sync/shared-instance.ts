@@ -82,7 +82,7 @@ export class SharedInstance {
       log: () => undefined,
     });
     this.engine = this.lease.engine;
-    this.engine.onLease(() => (this.following = this.following.then(() => this.follow())));
+    this.engine.onLease(() => void (this.following = this.following.then(() => this.follow())));
   }
 
   get members(): MemberSync {

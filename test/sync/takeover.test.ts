@@ -54,7 +54,7 @@ describe('the sync of a segment on a shared queue', function () {
   const users = (): string[] =>
     sandbox
       .state()
-      .filter((one) => String(one.segment) === String(segment))
+      .filter((one) => one.segment === String(segment))
       .map(({ user_id: id }) => id)
       .sort();
   const ids = (numbers: readonly number[]): string[] => numbers.map(userId).sort();

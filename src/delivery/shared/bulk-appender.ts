@@ -22,7 +22,7 @@ export interface ChunkSender {
 }
 
 export class BulkAppender {
-  /** A producer of its own, so that its batch sequences are apart from those of messages. */
+  /** A producer of its own, since its batch sequences are not those of messages. */
   private readonly producerId: string;
   private lastSequence = 0;
   private readonly turns = new InTurn();

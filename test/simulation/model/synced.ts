@@ -23,6 +23,13 @@ export function synced(played: Played): string[] {
   ];
 }
 
+/** Longest time in which a sender tries to store what the service accepted. */
+const lostMs = 10_000;
+
+function isShared({ plan }: Played): boolean {
+  return plan.setup.members[0]!.queue === 'shared';
+}
+
 interface Sent extends Block {
   readonly name: string;
   readonly request: RequestRecord;
@@ -87,7 +94,15 @@ function tableIsService(played: Played): string[] {
 /** Entries that a purge or an erasure discarded may have been carried out, although no reply said so. */
 function unknownUsers(played: Played): ReadonlySet<string> {
   if (played.history.discards.length === 0) return new Set();
-  const unanswered = sentOf(played).filter(({ request }) => request.answer !== 'accepted');
+  const { deaths } = played.history;
+  // Accepted, but its sender died before that was stored, and the next one carried out the purge.
+  const isLost = ({ instance, settledMs }: RequestRecord): boolean =>
+    deaths.some(
+      ({ instance: its, atMs }) => its === instance && atMs >= settledMs && atMs < settledMs + lostMs,
+    );
+  const unanswered = sentOf(played).filter(
+    ({ request }) => request.answer !== 'accepted' || (isShared(played) && isLost(request)),
+  );
   return new Set(unanswered.map(({ name }) => name));
 }
 
@@ -131,7 +146,9 @@ function revived(played: Played): string[] {
     for (const add of sent) {
       if (add.name !== name || add.expiration === -1 || add.request.sentMs <= request.settledMs) continue;
       const isNewer = (byValue.get(add.value)?.appendedMs ?? -Infinity) >= event.atMs;
-      const isOfRun = runs.some(({ names, overMs }) => names.has(name) && overMs >= request.settledMs);
+      // The takeovers of a shared queue may delay a removal so long that a run which was handed in later is over before.
+      const sinceMs = isShared(played) ? event.atMs : request.settledMs;
+      const isOfRun = runs.some(({ names, overMs }) => names.has(name) && overMs >= sinceMs);
       if (!isNewer && !isOfRun)
         found.push(
           `${name} is added by #${add.request.number} (v${add.value}) after v${value} had removed the user`,
