@@ -1,9 +1,9 @@
-// Actions of the tab: pause, resume, flush, retry, purge, export, erase, and those of synced segments. Without HTTP; none of them rejects.
+// Actions of the tab: pause, resume, flush, retry, purge, export, erase, lift a suppression, and those of synced segments. Without HTTP; none of them rejects.
 
 import { readErasedUser, type Issue } from '../../src/entry/index';
 import {
   DeletedPartly,
-  type Deleted,
+  type Erased,
   type EngineInfo,
   type Registry,
   type Rejected,
@@ -25,7 +25,7 @@ const simple = ['pause', 'resume', 'flush', 'retry'] as const;
 type Simple = (typeof simple)[number];
 const ofSync = ['previewSync', 'forceSync'] as const;
 type OfSync = (typeof ofSync)[number];
-export type Action = Simple | OfSync | 'purge' | 'purgeOrphaned' | 'moveOrphaned' | 'erase';
+export type Action = Simple | OfSync | 'purge' | 'purgeOrphaned' | 'moveOrphaned' | 'erase' | 'lift';
 export const actions: readonly Action[] = [
   ...simple,
   ...ofSync,
@@ -33,7 +33,16 @@ export const actions: readonly Action[] = [
   'purgeOrphaned',
   'moveOrphaned',
   'erase',
+  'lift',
 ];
+
+/** A user who was erased from a synced segment. */
+export interface ShownSuppression {
+  readonly queue: string;
+  readonly member: string;
+  readonly hash: string;
+  readonly sinceWallMs: number;
+}
 
 /** A purge needs a confirmation: the second request carries the key from the first. */
 const confirmMs = 60_000;
@@ -57,6 +66,7 @@ export class Actions {
     const asked = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
     try {
       if (action === 'erase') return await this.erase(asked);
+      if (action === 'lift') return await this.lift(asked);
       if (action === 'purgeOrphaned') return await this.purgeOrphaned(asked);
       if (action === 'moveOrphaned') return await this.moveOrphaned(asked);
       const info = this.find(asked.queue);
@@ -170,14 +180,41 @@ export class Actions {
     ]);
     this.log('A user was erased from every queue that could be reached.');
     if (ofRunning === null || ofOrphaned === null) return answer(202, 'goesOn');
-    const sum = (figure: (one: Deleted) => number): number =>
+    const sum = (figure: (one: Erased) => number): number =>
       ofRunning.reduce((total, one) => total + figure(one), 0);
     const entries = sum((one) => one.entries) + ofOrphaned.entries;
-    const inFlight = sum((one) => one.inFlight);
+    const done = { entries, inFlight: sum((one) => one.inFlight), segments: sum((one) => one.segments) };
     const [missed] = [...ofRunning.filter((one) => 'trouble' in one), ...ofOrphaned.problems];
     return missed === undefined
-      ? answer(200, 'erased', { entries, inFlight })
-      : answer(207, 'erasedPartly', { ...missed, entries, inFlight });
+      ? answer(200, done.segments === 0 ? 'erased' : 'erasedSynced', done)
+      : answer(207, 'erasedPartly', { ...missed, ...done });
+  }
+
+  /** Users who are suppressed in running queues; nobody can tell who they are. */
+  async suppressions(): Promise<readonly ShownSuppression[]> {
+    const all = this.engines.list().map(async ({ key, member, engine }): Promise<ShownSuppression[]> => {
+      const found = (await engine.sync?.suppressions().catch(() => [])) ?? [];
+      return found.map((one) => ({ queue: key, member, ...one }));
+    });
+    return (await Promise.all(all)).flat();
+  }
+
+  /** Lifts one suppression of a queue, or those of a user in every running queue. */
+  private async lift({ queue, hash, user, domain }: Record<string, unknown>): Promise<Answer> {
+    let lifted = 0;
+    if (typeof hash === 'string') {
+      const sync = this.find(queue)?.engine.sync;
+      if (sync === undefined || sync === null) return answer(404, 'noQueue');
+      await sync.lift([hash]);
+      lifted = 1;
+    } else {
+      const read = readErasedUser(user, domain);
+      if (!read.ok) return answer(400, refusalOf(read.issue));
+      for (const { engine } of this.engines.list()) lifted += (await engine.sync?.liftUser(read.keys)) ?? 0;
+    }
+    if (lifted === 0) return answer(404, 'notSuppressed');
+    this.log('The suppression of a user was lifted.');
+    return answer(200, 'lifted');
   }
 
   // ── Export ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -217,11 +254,11 @@ function answer(status: number, code: string, params: object = {}): Answer {
 }
 
 /** The discarded entries of a partly reached queue, and the unreached places. */
-function missedOf({ queue, origin, member }: EngineInfo, error: unknown): Deleted & Missed {
+function missedOf({ queue, origin, member }: EngineInfo, error: unknown): Erased & Missed {
   const { deleted, missed, cause } =
     error instanceof DeletedPartly
       ? error
       : { deleted: { entries: 0, inFlight: 0 }, missed: 'queue', cause: error };
   const trouble = troubleOf(cause, queue === 'shared' && missed !== 'kept' ? 'database' : 'file');
-  return { ...deleted, ...trouble, missed, origin, member };
+  return { ...deleted, segments: 0, ...trouble, missed, origin, member };
 }

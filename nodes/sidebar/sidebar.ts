@@ -58,6 +58,9 @@ function serveTab(RED: NodeAPI, actions: Actions, watchers: Watchers): void {
       void actions.act(action, asked).then(({ status, body }) => response.status(status).json(body));
     });
   }
+  RED.httpAdmin.get('/instant-audience/tab/suppressions', mayAct, (_request, response) => {
+    void actions.suppressions().then((found) => response.json({ found }));
+  });
   RED.httpAdmin.get('/instant-audience/tab/rejected', mayAct, (request, response) => {
     const { queue, code } = request.query;
     const rejected = actions.rejected(queue, code);

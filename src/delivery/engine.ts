@@ -10,7 +10,7 @@ import type { Monitor } from './monitor/monitor';
 import type { SentCountStore } from './monitor/sent-counts';
 import { RecentUsers } from './pending/recent-users';
 import type { Submission } from './producer';
-import type { Deleted } from './respond/deletions';
+import type { Deleted, Erased } from './respond/deletions';
 import type { Recovered } from './pending-messages';
 import type { NodeListeners } from './respond/node-listeners';
 import type { QueueCaps } from './respond/not-accepted';
@@ -232,9 +232,11 @@ export class Engine {
    *
    * @param userKeys the keys (`userKeyOf`) by which the user may be known
    */
-  erase(userKeys: readonly string[], userId: string): Promise<Deleted> {
+  async erase(userKeys: readonly string[], userId: string): Promise<Erased> {
     const erase = (): Promise<Deleted> => this.queue.delete({ keys: userKeys, id: userId });
-    return this.sync === null ? erase() : this.sync.erase(userKeys, userId, erase);
+    return this.sync === null
+      ? { ...(await erase()), segments: 0 }
+      : this.sync.erase(userKeys, userId, erase);
   }
 
   /** What became of the removals of erased users; nobody else is told. */

@@ -17,7 +17,7 @@ export {
   QueueKindsDiffer,
   Registry,
 } from './registry';
-export { type Deleted, DeletedPartly } from './respond/deletions';
+export { DeletedPartly, type Erased } from './respond/deletions';
 export { mentions, type Rejected } from './respond/rejections';
 export { backoffMs } from './schedule/backoff';
 export type { LoginState } from './schedule/login';

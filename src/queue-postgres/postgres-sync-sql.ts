@@ -1,7 +1,15 @@
 // SQL statements of the synced segments of a shared queue (sync.md, "PostgreSQL"), for one schema. Those that change something
 // do so only under the fencing token in parameters 1 and 2, and return whether it holds and what they changed.
 
-import { endOfSql, memberCodes, rejectedEnd, syncSql } from '../queue/sync-sql';
+import {
+  endOfSql,
+  isChangeRejectedSql,
+  memberCodes,
+  changeRejectedSince,
+  rejectedEnd,
+  stateAfter,
+  syncSql,
+} from '../queue/sync-sql';
 import type { MemberChange, SyncState } from '../queue/sync-store';
 
 /** Rows that one statement deletes, which takes about a tenth of a second. */
@@ -241,19 +249,26 @@ const goneCode = -1;
 
 type At = (value: readonly (string | number)[], type: string) => string;
 
-interface LastChange extends MemberChange {
+interface LastChange extends Omit<MemberChange, 'state' | 'sinceMinutes'> {
+  readonly state: number;
+  readonly since: number;
   /** Whether the member was gone in between, so that nothing of its row counts any more. */
   readonly isNew: boolean;
 }
 
-/** One change of each member that has the same effect as all of them in their order. An erased member stays erased. */
+/** One change of each member that has the same effect as all of them in their order. */
 function lastChanges(changes: readonly MemberChange[]): readonly LastChange[] {
   const last = new Map<string, LastChange>();
   for (const change of changes) {
     const key = `${change.segment}\0${change.memberKey}`;
-    const before = last.get(key);
-    const state = before?.state === 'erased' && change.state !== 'gone' ? 'erased' : change.state;
-    last.set(key, { ...change, state, isNew: before?.isNew === true || before?.state === 'gone' });
+    const before = last.get(key) ?? null;
+    const isGone = before?.state === goneCode;
+    const { state, sinceMinutes } = change;
+    const after =
+      state === 'gone'
+        ? { state: goneCode, since: sinceMinutes }
+        : stateAfter({ state, sinceMinutes }, isGone ? null : before);
+    last.set(key, { ...change, ...after, isNew: before?.isNew === true || isGone });
   }
   return [...last.values()];
 }
@@ -279,11 +294,11 @@ export function memberParts(
       'text[]',
     ),
     at(
-      its.map(({ state }) => (state === 'gone' ? goneCode : memberCodes[state])),
+      its.map(({ state }) => state),
       'smallint[]',
     ),
     at(
-      its.map(({ sinceMinutes }) => sinceMinutes),
+      its.map(({ since }) => since),
       'bigint[]',
     ),
     at(
@@ -301,9 +316,14 @@ export function memberParts(
   ];
   return [
     `member_change AS MATERIALIZED (
-      SELECT s.id AS segment, c.key COLLATE "C" AS key, c.since, nullif(c.value, '')::integer AS value,
+      SELECT s.id AS segment, c.key COLLATE "C" AS key, nullif(c.value, '')::integer AS value,
         nullif(c.expiration, '')::bigint AS expiration, c.state = ${goneCode} AS is_gone, m.key IS NOT NULL AS is_known,
-        CASE WHEN m.state = ${memberCodes.erased} AND c.is_new = 0 THEN m.state ELSE c.state END AS state, ${endOfSql('m')} AS ends_before
+        CASE WHEN c.is_new = 1 THEN c.state
+          WHEN m.state = ${memberCodes.erased} THEN m.state
+          WHEN ${isChangeRejectedSql} THEN ${memberCodes.changeRejected} ELSE c.state END AS state,
+        CASE WHEN c.is_new = 0 AND m.state <> ${memberCodes.erased} AND ${isChangeRejectedSql}
+          THEN ${changeRejectedSince} ELSE c.since END AS since,
+        ${endOfSql('m')} AS ends_before
       FROM unnest(${columns.join(', ')}) AS c (name, key, state, since, value, expiration, is_new)
       JOIN ${schema}.synced AS s ON s.segment = c.name
       LEFT JOIN ${schema}.member AS m ON m.segment = s.id AND m.key = c.key

@@ -3,14 +3,53 @@
 
 import type { MemberChange } from './sync-store';
 
-/** Codes of the states of a member. Part of the stores: never change them. `erased`: a member until the removal is accepted. */
-export const memberCodes = { member: 0, live: 1, rejected: 2, erased: 3 } as const satisfies Record<
-  Exclude<MemberChange['state'], 'gone'>,
-  number
->;
+/**
+ * Codes of the states of a member. Part of the stores: never change them. `erased`: a member until the removal is accepted.
+ * `changeRejected`: still a member, but with the terms that the service rejected last.
+ */
+export const memberCodes = {
+  member: 0,
+  live: 1,
+  rejected: 2,
+  erased: 3,
+  changeRejected: 4,
+} as const satisfies Record<Exclude<MemberChange['state'], 'gone'> | 'changeRejected', number>;
 
 /** The end under which rejected users are counted. */
 export const rejectedEnd = -1;
+
+/**
+ * Epoch minutes from which a member whose change was rejected counts. The terms on which the service has the user are not
+ * kept, so the user stays a member until a removal or an add is accepted.
+ */
+export const changeRejectedSince = 2 ** 40;
+
+interface MemberRow {
+  readonly state: number;
+  readonly since: number;
+  readonly expiration: number | null;
+}
+
+/** State and start of the row of a change, of whose user `before` was known. */
+export function stateAfter(
+  change: Pick<MemberChange, 'sinceMinutes'> & { readonly state: Exclude<MemberChange['state'], 'gone'> },
+  before: MemberRow | null,
+): Pick<MemberRow, 'state' | 'since'> {
+  const { sinceMinutes: since } = change;
+  // What is acknowledged of an erased user was on its way before.
+  if (before?.state === memberCodes.erased) return { state: memberCodes.erased, since };
+  if (change.state === 'rejected' && before !== null && isMemberAt(since, before))
+    return { state: memberCodes.changeRejected, since: changeRejectedSince };
+  return { state: memberCodes[change.state], since };
+}
+
+function isMemberAt(minutes: number, row: MemberRow): boolean {
+  const end = endOf(row);
+  return end === 0 || end > minutes;
+}
+
+/** Whether a change that the service rejected leaves a member, as in `stateAfter`; `m` is the row before, `c` the change. */
+export const isChangeRejectedSql = `c.state = ${memberCodes.rejected} AND m.key IS NOT NULL AND (${endOfSql('m')} = 0 OR ${endOfSql('m')} > c.since)`;
 
 /** A membership that never runs out is renewed as if it lasted 180 days, after which the platform forgets a user. */
 const endlessMinutes = 180 * 24 * 60;
@@ -19,11 +58,7 @@ const endlessMinutes = 180 * 24 * 60;
  * Epoch minutes in which a membership runs out; 0: never, also where the member's default is unknown. Members are
  * counted by their ends.
  */
-export function endOf(row: {
-  readonly state: number;
-  readonly since: number;
-  readonly expiration: number | null;
-}): number {
+export function endOf(row: MemberRow): number {
   if (row.state === memberCodes.rejected) return rejectedEnd;
   return row.expiration === null || row.expiration === 0 ? 0 : row.since + row.expiration;
 }
@@ -78,9 +113,10 @@ export function syncSql({ members, staged, names, at }: SyncDialect) {
         SELECT ${columns('s')}, 1 AS of_run, CASE
           WHEN m.key IS NULL THEN ${found.add}
           WHEN m.state = ${memberCodes.erased} THEN ${found.erase}
-          WHEN m.state = ${memberCodes.rejected} THEN CASE
-            WHEN ${resends} = 1 OR m.value IS DISTINCT FROM s.value OR m.expiration IS DISTINCT FROM s.expiration
-            THEN ${found.add} ELSE ${found.rejectedBefore} END
+          WHEN m.state IN (${memberCodes.rejected}, ${memberCodes.changeRejected}) THEN CASE
+            WHEN ${resends} <> 1 AND m.value IS NOT DISTINCT FROM s.value AND m.expiration IS NOT DISTINCT FROM s.expiration
+            THEN ${found.rejectedBefore}
+            WHEN m.state = ${memberCodes.changeRejected} THEN ${found.change} ELSE ${found.add} END
           WHEN ${hasRunOut} THEN ${found.add}
           WHEN m.value IS DISTINCT FROM s.value THEN ${found.change}
           WHEN ${resends} = 1 OR m.state = ${memberCodes.live} OR (${isDue}) THEN ${found.refresh}

@@ -73,7 +73,14 @@ export class Context {
   async save(change: Partial<SyncedState>): Promise<void> {
     const next = { ...this.state, ...change };
     await this.options.sync.store.setState({ segment: this.key, text: JSON.stringify(next) });
-    this.state = next;
+    this.stored(next);
+  }
+
+  /** The state is stored. What the service rejected meanwhile counts too. */
+  stored(next: SyncedState): void {
+    const rejected = next.open?.run === this.open?.run ? this.open?.rejected : undefined;
+    const open = next.open === null || rejected === undefined ? next.open : { ...next.open, rejected };
+    this.state = { ...next, open };
   }
 
   async countMembers(): Promise<void> {

@@ -124,7 +124,7 @@ export class Runner {
       };
       if (changes.length === 0) {
         if (through === null) await context.save({ open: next });
-        else context.state = { ...context.state, open: next };
+        else context.stored({ ...context.state, open: next });
         return true;
       }
       const state = { ...context.state, open: next };
@@ -133,9 +133,7 @@ export class Runner {
       const entries = changes.map((change) => entryOf(settings.segment, change));
       const chunk = { source, segment: context.key, entries, refresh: false, readSince };
       await sync.append({ ...chunk, state: JSON.stringify(state) });
-      // What the service rejected meanwhile counts too.
-      const rejected = context.open?.rejected ?? open.rejected;
-      context.state = { ...state, open: { ...next, rejected } };
+      context.stored(state);
       return true;
     } finally {
       sync.endRead(readSince);

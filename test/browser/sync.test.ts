@@ -75,7 +75,6 @@ describe(`the form of the audience sync in Node-RED ${nodeRedVersion}`, function
     await nodeRed.inject('start', [{ id: '12345678900987654321' }, { id: '12345678900987654322' }]);
     await openTab(page);
     const card = page.locator('.instant-audience-tab');
-    await card.locator('.instant-audience-head:visible').first().click();
     await card.getByText('Synced segments').waitFor();
     await card.getByText('members: 2').waitFor();
     await nodeRed.inject('start', [{ id: '12345678900987654321' }]);
@@ -83,5 +82,21 @@ describe(`the form of the audience sync in Node-RED ${nodeRedVersion}`, function
     await card.getByRole('button', { name: 'Accept refused run …' }).click();
     await page.getByRole('button', { name: 'Apply it' }).click();
     await card.getByText('members: 1').waitFor();
+  });
+
+  it('has a user who was erased in the list of suppressed users, until the suppression is lifted', async () => {
+    const tab = page.locator('.instant-audience-tab');
+    await tab.getByRole('button', { name: 'Privacy' }).press('Enter');
+    await tab.getByLabel('User ID').fill('12345678900987654321');
+    await tab.getByRole('button', { name: 'Erase …' }).click();
+    await page.getByRole('button', { name: 'Erase the user' }).click();
+    await tab.getByText('Synced segments that the user leaves: 1.').waitFor();
+    await tab.getByRole('button', { name: 'Show suppressed users' }).press('Enter');
+    await tab.getByText('Suppressed users: 1.').waitFor();
+    const user = tab.getByRole('listitem').filter({ hasText: 'member 1 ·' });
+    await user.getByRole('button', { name: 'Lift suppression …' }).click();
+    await page.getByRole('button', { name: 'Lift it' }).click();
+    await tab.getByText('Lifted: runs and events may add this user again.').waitFor();
+    await tab.getByText('Suppressed users: 0.').waitFor();
   });
 });

@@ -202,13 +202,13 @@ describe('the words of the tab Audience', () => {
         const said = (code: string, rest: number): string => {
           const text = sentenceOf({
             status: 200,
-            body: { code, entries: 3, moved: 3, inFlight: rest, kept: rest },
+            body: { code, entries: 3, moved: 3, segments: 3, inFlight: rest, kept: rest },
           });
           assert.match(text, /3/);
           assert.doesNotMatch(text, /__/);
           return text;
         };
-        for (const code of ['purged', 'erased', 'moved']) {
+        for (const code of ['purged', 'erased', 'erasedSynced', 'moved']) {
           assert.doesNotMatch(said(code, 0), /0/, code);
           assert.match(said(code, 7), /7/, code);
         }

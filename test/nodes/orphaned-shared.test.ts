@@ -94,7 +94,7 @@ describe('an orphaned shared queue', function () {
     const actions = actionsOf(shared);
     const erased = await actions.act('erase', { user: idfa(2), domain: 'idfa' });
     // Of the one left here two, and the one that waits in the account's own.
-    assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 3, inFlight: 0 } });
+    assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 3, inFlight: 0, segments: 0 } });
     assert.equal((await actions.act('purgeOrphaned', { queue: key, confirm: 'guessed' })).status, 409);
     assert.deepEqual(await purgeTwice(actions, { queue: key }), { code: 'purged', entries: 1, inFlight: 0 });
     await until(() => sharedIn(shared).length === 0, 'nothing waits there');
@@ -155,7 +155,7 @@ describe('an orphaned shared queue', function () {
     assert.deepEqual([left.waiting, left.member, left.problem], [2, '7', null]);
     assert.match(left.key, /-kept\.sqlite$/);
     const erased = await actionsOf(shared).act('erase', { user: idfa(2), domain: 'idfa' });
-    assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 1, inFlight: 0 } });
+    assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 1, inFlight: 0, segments: 0 } });
     // An account takes up what is left.
     await start(nowhere, { completeOn: 'queued' });
     await until(() => list().some(({ engine }) => engine.stats().shared?.kept === 1), 'one is kept still');

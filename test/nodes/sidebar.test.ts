@@ -352,7 +352,7 @@ describe('the runtime of the tab Audience', () => {
       });
     assert.equal(shown().waiting, 2);
     const erased = await actions().act('erase', { user: idfa(3) });
-    assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 1, inFlight: 0 } });
+    assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 1, inFlight: 0, segments: 0 } });
     assert.equal((await actions().act('erase', { user: ' ' })).status, 400);
     await flow.send({ control: 'resume' });
     await flow.allEnded();

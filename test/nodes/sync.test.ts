@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
+import { OrphanedQueues } from '../../nodes/account/queue/orphaned-queues';
+import { Actions } from '../../nodes/sidebar/actions';
+import { Orphaned } from '../../nodes/sidebar/orphaned';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,
@@ -241,6 +244,34 @@ describe('the audience sync', () => {
     const { added, removed, unchanged } = await whole(rows(100), 2);
     assert.deepEqual([added, removed, unchanged], [1, 1, 99]);
     assert.deepEqual(users(), ids(rows(100)));
+  });
+
+  it('keeps an erased user out until the suppression is lifted, by the list or by the ID', async () => {
+    await start();
+    await whole(rows(10), 1);
+    const folder = path.join(nodesUserDir(), 'none');
+    const orphaned = new Orphaned(engines, new OrphanedQueues(folder, () => engines.list()));
+    const actions = new Actions(engines, orphaned, () => undefined);
+    const user = { user: idfa(3), domain: 'idfa' };
+    assert.equal((await actions.act('lift', user)).status, 404);
+    assert.deepEqual(await actions.act('erase', user), {
+      status: 200,
+      body: { code: 'erasedSynced', entries: 0, inFlight: 0, segments: 1 },
+    });
+    await until(() => !users().includes(idfa(3)), 'the user has left');
+    assert.equal((await whole(rows(10), 2)).suppressed, 1);
+    const [listed, ...more] = await actions.suppressions();
+    assert.deepEqual([listed!.member, more.length], ['1', 0]);
+    assert.ok(Math.abs(Date.now() - listed!.sinceWallMs) < 60_000);
+    assert.deepEqual((await actions.act('lift', { ...listed })).body, { code: 'lifted' });
+    assert.deepEqual(await actions.suppressions(), []);
+    assert.equal((await whole(rows(10), 3)).added, 1);
+    await actions.act('erase', user);
+    assert.equal((await actions.act('lift', user)).status, 200);
+    assert.equal((await actions.act('lift', user)).status, 404);
+    await until(() => !users().includes(idfa(3)), 'the user has left again');
+    await whole(rows(10), 4);
+    assert.deepEqual(users(), ids(rows(10)));
   });
 
   it('refuses a queue in memory, red, with what to do', async () => {

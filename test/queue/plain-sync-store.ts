@@ -13,9 +13,15 @@ import type {
 } from '../../src/queue/sync-store';
 import { suppressionHashOfMember } from '../../src/queue/suppression';
 
+export interface PlainMember extends MemberChange {
+  readonly erased?: boolean;
+  /** Still a member, but with the terms that the service rejected last. */
+  readonly changeRejected?: boolean;
+}
+
 interface Segment {
   state: string | null;
-  readonly members: Map<string, MemberChange & { readonly erased?: boolean }>;
+  readonly members: Map<string, PlainMember>;
   readonly rows: Map<string, StagedRow>;
   staged: 'none' | 'gathering' | 'prepared';
 }
@@ -40,8 +46,15 @@ export class PlainSyncStore implements SyncStore {
       const segment = this.#segments.get(change.segment);
       if (change.state === 'gone') segment?.members.delete(change.memberKey);
       else {
-        const erased = change.state === 'erased' || segment?.members.get(change.memberKey)?.erased === true;
-        segment?.members.set(change.memberKey, { ...change, ...(erased && { erased, state: 'member' }) });
+        const before = segment?.members.get(change.memberKey);
+        const erased = change.state === 'erased' || before?.erased === true;
+        const changeRejected =
+          change.state === 'rejected' && before !== undefined && isMember(before, change.sinceMinutes);
+        segment?.members.set(change.memberKey, {
+          ...change,
+          ...(changeRejected && { changeRejected, state: 'live', sinceMinutes: Infinity }),
+          ...(erased && { erased, state: 'member', sinceMinutes: change.sinceMinutes }),
+        });
       }
     }
     for (const { segment, text } of states) {
@@ -51,7 +64,7 @@ export class PlainSyncStore implements SyncStore {
   }
 
   /** For tests: what is known of a segment. */
-  membersOf(segment: string): ReadonlyMap<string, MemberChange> {
+  membersOf(segment: string): ReadonlyMap<string, PlainMember> {
     return this.#segments.get(segment)?.members ?? new Map();
   }
 
@@ -238,17 +251,18 @@ function isDue(
 /** Null: nothing is known and nothing changes. */
 function kindOf(
   row: StagedRow | undefined,
-  member: (MemberChange & { readonly erased?: boolean }) | undefined,
+  member: PlainMember | undefined,
   rules: ComparisonRules,
 ): Found | null {
   if (member?.erased === true && (row !== undefined || isMember(member, rules.nowMinutes))) return 'remove';
   const isKnown = member !== undefined && isMember(member, rules.nowMinutes);
   if (row === undefined) return isKnown ? (rules.removes ? 'remove' : 'unchanged') : null;
-  if (!isKnown) {
-    const isTheSame =
-      member?.state === 'rejected' && member.value === row.value && member.expiration === row.expiration;
-    return isTheSame && !rules.resends ? 'rejectedBefore' : 'add';
+  if (member?.changeRejected === true || member?.state === 'rejected') {
+    const isTheSame = member.value === row.value && member.expiration === row.expiration;
+    if (isTheSame && !rules.resends) return 'rejectedBefore';
+    return member.changeRejected === true ? 'change' : 'add';
   }
+  if (!isKnown) return 'add';
   if (member.value !== row.value) return 'change';
   return rules.resends || member.state === 'live' || isDue(member, rules) ? 'refresh' : 'unchanged';
 }

@@ -118,8 +118,10 @@ const inOneCommit: [Step[]] = [
   [
     ['erased', 'rejected'] as const,
     ['gone', 'live'] as const,
+    ['rejected'] as const,
     ['erased'] as const,
     ['gone', 'rejected'] as const,
+    ['member', 'rejected'] as const,
   ].map((states) => ({
     kind: 'commit',
     members: states.map((state) => ({

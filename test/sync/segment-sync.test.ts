@@ -311,6 +311,20 @@ describe('the sync of a segment', () => {
     assert.equal((await process.finish()).added, 1);
   });
 
+  it('removes a member whose change was rejected, once no row has the user', async () => {
+    const process = await synced(10);
+    const changed = [...users(3), { id: '100003', value: 1 }, ...users(6, 4)];
+    await process.whole(changed);
+    await process.deliver((key) => key === ':100003');
+    assert.deepEqual(process.members, keys(users(10)));
+    await process.whole(changed);
+    const { rejected, unchanged } = await process.finish();
+    assert.deepEqual([rejected, unchanged], [1, 9]);
+    await process.whole([...users(3), ...users(6, 4)]);
+    assert.equal((await process.finish()).removed, 1);
+    assert.equal(process.engine.atService.has(':100003'), false);
+  });
+
   it('never removes in the mode “add”', async () => {
     const process = await synced(10, { removes: false });
     await process.whole(users(1, 20));

@@ -80,6 +80,7 @@ export function sentenceOf({ status, body }: Reply): string {
     inFlight: figure('inFlight'),
     moved: figure('moved'),
     kept: figure('kept'),
+    segments: figure('segments'),
   };
   const isWhole = Number(body.inFlight ?? 0) + Number(body.kept ?? 0) === 0;
   const key = isWhole && wordOr(`reply.${code}All`, '') !== '' ? `${code}All` : code;

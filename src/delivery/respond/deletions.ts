@@ -43,6 +43,12 @@ export interface Deleted {
   readonly inFlight: number;
 }
 
+/** What the erasure of a user did. */
+export interface Erased extends Deleted {
+  /** Number of synced segments that the user leaves by a removal at the service. */
+  readonly segments: number;
+}
+
 /** A deletion in a shared queue that reached the database or the local buffer, but not both. */
 export class DeletedPartly extends QueueError {
   constructor(

@@ -7,6 +7,7 @@ import type { SyncStore } from '../../queue/sync-store';
 import type { EngineParts } from '../engine-parts';
 import type { MessageEnd } from '../pending-messages';
 import type { Submission } from '../producer';
+import type { Deleted, Erased } from '../respond/deletions';
 import type { Sender } from '../sender';
 import type { BulkListener } from './bulk-entries';
 import { erasureNode } from './suppressions';
@@ -107,14 +108,13 @@ export class MemberSync {
    * Erases a user with `erase`, which covers everything that was submitted before. If the user is in a synced segment, also
    * removes the user from every synced segment, and suppresses later adds.
    */
-  async erase<T>(userKeys: readonly string[], userId: string, erase: () => Promise<T>): Promise<T> {
-    if (!this.parts.members.any) return erase();
-    const found = await this.store.segmentsOf(memberKeysOf(userKeys, userId));
-    if (found.length === 0) return erase();
+  async erase(userKeys: readonly string[], userId: string, erase: () => Promise<Deleted>): Promise<Erased> {
+    const found = this.parts.members.any ? await this.store.segmentsOf(memberKeysOf(userKeys, userId)) : [];
+    if (found.length === 0) return { ...(await erase()), segments: 0 };
     const members = [...new Set(found.map(({ memberKey }) => memberKey))];
     await this.parts.suppressions.add(this.parts.store, this.store, members);
     const [erased] = await Promise.all([erase(), this.remove(found)]);
-    return erased;
+    return { ...erased, segments: new Set(found.map(({ segment }) => segment)).size };
   }
 
   /** Removes users from segments. Resolves once this is queued. */

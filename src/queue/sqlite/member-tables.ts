@@ -3,7 +3,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import { noCounts } from '../compared-page';
-import { endOf, memberCodes, rejectedEnd, syncSql } from '../sync-sql';
+import { endOf, memberCodes, rejectedEnd, stateAfter, syncSql } from '../sync-sql';
 import type { ComparedPage, ComparisonRules, MemberChange, SyncedSegment, SyncState } from '../sync-store';
 import type { RowCipher } from './row-cipher';
 
@@ -194,17 +194,16 @@ export class MemberTables {
   }
 
   #put(id: number, change: MemberChange, ends: Ends): void {
-    let isErased = false;
+    let known: EndRecord | null = null;
     for (const name of this.cipher.memberNamesOf(change.memberKey)) {
       const before = this.#statements.remove.get(id, name) as EndRecord | undefined;
       if (before === undefined) continue;
       ends.add(id, endOf(before), -1);
-      isErased ||= before.state === memberCodes.erased;
+      known = before;
     }
-    if (change.state === 'gone') return;
-    const { value, expiration, sinceMinutes: since } = change;
-    // What is acknowledged of an erased user was on its way before.
-    const state = memberCodes[isErased ? 'erased' : change.state];
+    const { state: its, value, expiration, sinceMinutes } = change;
+    if (its === 'gone') return;
+    const { state, since } = stateAfter({ state: its, sinceMinutes }, known);
     const { key, encrypted } = this.cipher.memberNameOf(change.memberKey);
     this.#statements.insert.run(id, key, state, since, value, expiration, encrypted);
     ends.add(id, endOf({ state, since, expiration }), 1);

@@ -70,13 +70,16 @@ function tableIsService(played: Played): string[] {
   if (played.synced === undefined || played.synced === null) return [];
   const { inTable, atService } = played.synced;
   const held = new Map(atService.map(({ user, domain, value }) => [userName(user, domain), value]));
-  const known = new Map(
-    [...inTable].filter(([, { state }]) => state !== 'rejected').map(([key, { value }]) => [key, value]),
+  const known = new Map([...inTable].map(([key, { value }]) => [key, value]));
+  // Of these the table does not say what the service has.
+  const rejected = new Set(
+    [...inTable]
+      .filter(([, { state, changeRejected }]) => state === 'rejected' || changeRejected === true)
+      .map(([key]) => key),
   );
   const unknown = unknownUsers(played);
   return [...new Set([...held.keys(), ...known.keys()])]
-    .filter((name) => held.get(name) !== known.get(name) && !unknown.has(name))
-    .filter((name) => inTable.get(name)?.state !== 'rejected')
+    .filter((name) => held.get(name) !== known.get(name) && !unknown.has(name) && !rejected.has(name))
     .slice(0, 3)
     .map((name) => `${name}: the table has v${known.get(name)}, the service v${held.get(name)}`);
 }

@@ -10,7 +10,7 @@ import type { MemberQueue } from '../../../src/delivery/engine';
 import { requestLimitsOf } from '../../../src/delivery/schedule/request-limits';
 import type { MessageEnd, Recovered } from '../../../src/delivery/pending-messages';
 import type { QueueStore } from '../../../src/queue/store';
-import type { MemberChange } from '../../../src/queue/sync-store';
+import type { PlainMember } from '../../queue/plain-sync-store';
 import { SqliteStore } from '../../../src/queue/sqlite/sqlite-store';
 import type { Problem } from '../../../nodes/account/account-api';
 import { Holder, type Hold } from '../../../nodes/account/holder';
@@ -346,7 +346,7 @@ export class Instance {
   }
 
   /** The table of the synced segment, as it is on the disk. */
-  syncedMembers(): ReadonlyMap<string, MemberChange> {
+  syncedMembers(): ReadonlyMap<string, PlainMember> {
     const { setup } = this.outside;
     const file = this.disk.file(`queue of member ${setup.members[0]!.id}`);
     return file.sync.membersOf(`i${setup.syncedSegment}`);

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { threadId } from 'node:worker_threads';
-import type { MemberChange } from '../../../src/queue/sync-store';
+import type { PlainMember } from '../../queue/plain-sync-store';
 import { Database } from './database';
 import { Dice } from './dice';
 import { Disk } from './disk';
@@ -40,7 +40,7 @@ export interface Played {
 }
 
 interface Synced {
-  readonly inTable: ReadonlyMap<string, MemberChange>;
+  readonly inTable: ReadonlyMap<string, PlainMember>;
   readonly atService: readonly Member[];
   readonly atMs: number;
 }
