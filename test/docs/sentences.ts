@@ -21,7 +21,8 @@ const messages = new Set([
   ...['segment', 'reply', 'trouble', 'metrics'],
 ]);
 /** Keys of hints, buttons and good news in between, and of single messages elsewhere. */
-const noMessages = /\.test\.(database\.)?(button|asking)$|\.reply\.(done|lifted|(purged|erased(Synced)?)(All)?)$/;
+const noMessages =
+  /\.test\.(database\.)?(button|asking)$|\.reply\.(done|lifted|(purged|erased(Synced)?)(All)?)$/;
 const alsoMessages =
   /\.(sandboxStopped|databaseInClear|leftBehind)$|\.(picker|take|preview|reason)\.(no(?!Items)|not|refused|waiting|tooLarge)/;
 
