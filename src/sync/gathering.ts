@@ -25,7 +25,7 @@ export interface AudienceMessage {
  * In one call of the store. Its reply comes a turn of the event loop later, in which _file in_ reads some thousand lines: fewer rows
  * a call than these would pile up as messages.
  */
-const rowsAtATime = 10_000;
+const rowsPerStage = 10_000;
 
 export class Gathering {
   private current: {
@@ -46,7 +46,7 @@ export class Gathering {
   }
 
   /**
-   * Whether the rows belong to an audience that is over, and were ignored. Resolves once they are durable, or wait for further parts:
+   * Resolves to `late` if the rows belong to an audience that is over. Otherwise once they are durable, or wait for further parts:
    * without those, a crash drops the run anyway. Rejects with a QueueError.
    */
   async take({ part, options, rows }: AudienceMessage): Promise<'taken' | 'late'> {
@@ -73,6 +73,8 @@ export class Gathering {
     if (current === null) return;
     this.current = null;
     this.over.add(current.id, 'replaced');
+    if (problem.code === 'replaced') this.over.mayEndLate(current.id);
+    else this.over.noneEndsLate();
     context.refuse(current.run, problem);
     if (!current.begun) return;
     await context.save({ open: null });
@@ -105,7 +107,10 @@ export class Gathering {
     const { current } = this;
     const sameSource = current !== null && current.id === part?.id;
     await this.drop({ code: 'replaced', params: { rows: current?.run.rows ?? 0 } });
-    if (sameSource) this.over.forget(current.id);
+    if (sameSource) {
+      this.over.forget(current.id);
+      this.over.noneEndsLate();
+    }
     this.current = this.newCurrent(part, options);
   }
 
@@ -145,7 +150,7 @@ export class Gathering {
     if (staged.length > 0) {
       await this.begin();
       current.unstaged.push(...staged);
-      if (current.unstaged.length >= rowsAtATime) await this.flush();
+      if (current.unstaged.length >= rowsPerStage) await this.flush();
     }
     current.run = {
       ...run,

@@ -76,6 +76,8 @@ export class Parts {
 /** Names of audiences that are over, so that their late parts do not open a new run. */
 export class OverAudiences {
   private readonly ids = new Map<string, 'ended' | 'replaced'>();
+  /** Ends without a name that replaced audiences may still send: they end no other audience. */
+  private openEnds = 0;
 
   add(id: string | null, how: 'ended' | 'replaced'): void {
     if (id === null) return;
@@ -89,9 +91,23 @@ export class OverAudiences {
     if (id !== null) this.ids.delete(id);
   }
 
-  /** A source may use one name again once the audience has ended: its first part then opens a run. */
-  isLate({ id, index }: Part): boolean {
+  /** The next audience came before the end of one with this name. */
+  mayEndLate(id: string | null): void {
+    if (id !== null) this.openEnds += 1;
+  }
+
+  /** No end is to come any more, as after an error of the source, or long without a part. */
+  noneEndsLate(): void {
+    this.openEnds = 0;
+  }
+
+  /** Call it once for each part. A source may use one name again once the audience has ended: its first part then opens a run. */
+  isLate({ id, index, complete }: Part): boolean {
     const how = id === null ? undefined : this.ids.get(id);
+    if (complete && (id === null || how === 'replaced') && this.openEnds > 0) {
+      this.openEnds -= 1;
+      return true;
+    }
     return how === 'replaced' || (how === 'ended' && index !== null && index > 0);
   }
 }

@@ -170,6 +170,31 @@ describe('the sync of a segment', () => {
       assert.equal(process.members.length, 3);
     });
 
+    it('an audience that replaces another one, whose end comes late and without a name', async () => {
+      const process = await synced(20);
+      await process.take(part('a', 0), users(10));
+      await process.take(part('b', 0), users(10));
+      await process.take(part('a', 1), users(10, 10));
+      await process.take(part(null, null, null, true), []);
+      assert.equal(process.sync.view().phase, 'gathering');
+      await process.take(part('b', 1), users(9, 10));
+      await process.take(part(null, null, null, true), []);
+      assert.equal((await process.finish()).removed, 1);
+      assert.deepEqual(process.members, keys(users(19)));
+    });
+
+    it('the next audience, though the end of a replaced one never came', async () => {
+      const process = await synced(20);
+      await process.take(part('a', 0), users(10));
+      await process.take(part('b', 0), users(20));
+      await process.take(part(null, null, null, true), []);
+      await process.clock.advance(61 * minutesMs);
+      assert.equal(process.refused.at(-1)!.refused!.code, 'timed_out');
+      await process.take(part('c', 0), users(19));
+      await process.take(part(null, null, null, true), []);
+      assert.equal((await process.finish()).removed, 1);
+    });
+
     it('many messages, ten thousand rows for a call of the store', async () => {
       const process = await new Process().start();
       await process.take(part('a', 0), users(1));
