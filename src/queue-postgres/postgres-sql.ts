@@ -100,16 +100,18 @@ function appendSql(schema: string, notify: Notify) {
   return {
     /**
      * Parameters: 1 producer, 2 batch sequence, 3 rows, 4 chars, 5 and 6 the limits, then the columns; 14 to 16: segments
-     * and states of syncs, and the fencing token that allows them, or null. If another connection appended the batch meanwhile, `through` is null, which the column refuses; if it was
+     * and states of syncs, and the fencing token that allows them, or null: its lease stays until the append has ended. If another connection appended the batch meanwhile, `through` is null, which the column refuses; if it was
      * there before, nothing is appended.
      */
     append: `
-      WITH room AS (
+      WITH fence AS MATERIALIZED (
+        SELECT FROM ${schema}.lease WHERE id = 1 AND fencing_token = $16::bigint FOR SHARE
+      ), room AS (
         UPDATE ${schema}.total
         SET last_seq = last_seq + $3::bigint, waiting = waiting + $3::bigint, chars = chars + $4::bigint
         WHERE id = 1 AND waiting + $3::bigint <= $5::float8 AND chars + $4::bigint <= $6::float8
           AND NOT EXISTS (SELECT FROM ${schema}.producer WHERE id = $1 AND through >= $2::bigint)
-          AND ($16::bigint IS NULL OR EXISTS (SELECT FROM ${schema}.lease WHERE id = 1 AND fencing_token = $16::bigint))
+          AND ($16::bigint IS NULL OR EXISTS (SELECT FROM fence))
         RETURNING last_seq - $3::bigint AS before
       ), advanced AS (
         INSERT INTO ${schema}.producer AS s (id, through, first_seq, last_seq, seen_at)
@@ -127,7 +129,7 @@ function appendSql(schema: string, notify: Notify) {
         FROM room, unnest($14::text[], $15::text[]) AS new (segment, state) WHERE s.segment = new.segment
       )
       SELECT room.before::float8 AS before, total.waiting::float8 AS waiting,
-        $16::bigint IS NOT NULL AND $16::bigint <> (SELECT fencing_token FROM ${schema}.lease) AS is_fenced,
+        $16::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM fence) AS is_fenced,
         CASE WHEN room.before IS NOT NULL THEN ${notify(`'rows'`)} END AS told
       FROM ${schema}.total LEFT JOIN room ON true WHERE total.id = 1`,
     producerOf: `

@@ -28,7 +28,7 @@ export function tablesOf(schema: string): string[] {
       staged smallint NOT NULL DEFAULT 0,
       users bigint NOT NULL DEFAULT 0
     )`,
-    // state: 0 member, 1 live, 2 rejected, 3 erased. since: epoch minutes; expiration: minutes.
+    // state: 0 member, 1 live, 2 rejected, 3 erased, 4 change rejected. since: epoch minutes; expiration: minutes.
     `CREATE TABLE ${schema}.member (
       segment integer NOT NULL,
       key text COLLATE "C" NOT NULL,

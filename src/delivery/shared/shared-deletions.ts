@@ -166,8 +166,11 @@ export class SharedDeletions {
         carried.set(id, done);
         this.finish(active.fencingToken, id, done);
       },
-      // The next active instance carries it out.
-      () => undefined,
+      // Tried again when the deletions are read again, by the next claim; else the next active instance carries it out.
+      () => {
+        carried.delete(id);
+        this.version = -1;
+      },
     );
   }
 
