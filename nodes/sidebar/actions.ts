@@ -190,36 +190,54 @@ export class Actions {
       : answer(207, 'erasedPartly', { ...missed, ...done });
   }
 
-  /** Users who are suppressed in running queues; nobody can tell who they are. */
-  async suppressions(): Promise<readonly ShownSuppression[]> {
-    const all = this.engines.list().map(async ({ key, member, engine }): Promise<ShownSuppression[]> => {
-      const found = (await engine.sync?.suppressions().catch(() => [])) ?? [];
-      return found.map((one) => ({ queue: key, member, ...one }));
-    });
-    return (await Promise.all(all)).flat();
+  /** Users who are suppressed in running queues; nobody can tell who they are. `isWhole`: every queue could be read. */
+  async suppressions(): Promise<{ readonly found: readonly ShownSuppression[]; readonly isWhole: boolean }> {
+    let isWhole = true;
+    const found: ShownSuppression[] = [];
+    for (const { key, member, engine } of this.durable()) {
+      const its = (await engine.sync?.suppressions().catch(() => null)) ?? null;
+      if (its === null) isWhole = false;
+      else found.push(...its.map((one) => ({ queue: key, member, ...one })));
+    }
+    return { found, isWhole };
+  }
+
+  /** Only these keep members, and so suppressions. */
+  private durable(): readonly EngineInfo[] {
+    return this.engines.list().filter(({ engine }) => engine.durable);
   }
 
   /** Lifts one suppression of a queue, or those of a user in every running queue. */
   private async lift({ queue, hash, user, domain }: Record<string, unknown>): Promise<Answer> {
-    let lifted = 0;
     if (typeof hash === 'string') {
-      const sync = this.find(queue)?.engine.sync;
-      if (sync === undefined || sync === null) return answer(404, 'noQueue');
-      await sync.lift([hash]);
-      lifted = 1;
-    } else {
-      const read = readErasedUser(user, domain);
-      if (!read.ok) return answer(400, refusalOf(read.issue));
-      for (const { engine } of this.engines.list()) lifted += (await engine.sync?.liftUser(read.keys)) ?? 0;
+      const info = this.find(queue);
+      if (info === undefined) return answer(404, 'noQueue');
+      return this.liftIn([info], (sync) => sync.lift([hash]).then(() => 1));
     }
-    if (lifted === 0) {
+    const read = readErasedUser(user, domain);
+    if (!read.ok) return answer(400, refusalOf(read.issue));
+    return this.liftIn(this.durable(), (sync) => sync.liftUser(read.keys));
+  }
+
+  /** @param lift resolves to the number of suppressions that it lifted */
+  private async liftIn(
+    infos: readonly EngineInfo[],
+    lift: (sync: NonNullable<EngineInfo['engine']['sync']>) => Promise<number>,
+  ): Promise<Answer> {
+    let lifted = 0;
+    let isWhole = true;
+    let sender: string | null = null;
+    for (const { engine } of infos) {
+      const { sync, otherSender } = engine;
+      if (sync !== null) lifted += await lift(sync).catch(() => ((isWhole = false), 0));
       // Only the instance that sends has the suppressions of a shared queue.
-      const sender = this.engines.list().find(({ engine }) => engine.otherSender !== null)
-        ?.engine.otherSender;
-      return sender === undefined ? answer(404, 'notSuppressed') : answer(409, 'liftStandby', { sender });
+      else if (otherSender !== null) sender = otherSender;
+      else isWhole = false;
     }
-    this.log('The suppression of a user was lifted.');
-    return answer(200, 'lifted');
+    if (lifted > 0) this.log('The suppression of a user was lifted.');
+    if (!isWhole) return answer(409, 'liftLater');
+    if (sender !== null) return answer(409, 'liftStandby', { sender });
+    return lifted === 0 ? answer(404, 'notSuppressed') : answer(200, 'lifted');
   }
 
   // ── Export ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -265,5 +283,5 @@ function missedOf({ queue, origin, member }: EngineInfo, error: unknown): Erased
       ? error
       : { deleted: { entries: 0, inFlight: 0 }, missed: 'queue', cause: error };
   const trouble = troubleOf(cause, queue === 'shared' && missed !== 'kept' ? 'database' : 'file');
-  return { ...deleted, segments: 0, ...trouble, missed, origin, member };
+  return { segments: 0, ...deleted, ...trouble, missed, origin, member };
 }

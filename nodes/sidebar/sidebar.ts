@@ -59,7 +59,7 @@ function serveTab(RED: NodeAPI, actions: Actions, watchers: Watchers): void {
     });
   }
   RED.httpAdmin.get('/instant-audience/tab/suppressions', mayAct, (_request, response) => {
-    void actions.suppressions().then((found) => response.json({ found }));
+    void actions.suppressions().then((read) => response.json(read));
   });
   RED.httpAdmin.get('/instant-audience/tab/rejected', mayAct, (request, response) => {
     const { queue, code } = request.query;

@@ -71,7 +71,7 @@ export class PrivacyPart {
   }
 
   private async act(action: 'erase' | 'lift', asked: object): Promise<void> {
-    setText(this.result, word('erase.working'));
+    setText(this.result, word(action === 'erase' ? 'erase.working' : 'suppressed.working'));
     const reply = await call('POST', `tab/${action}`, asked);
     setText(this.result, sentenceOf(reply));
     if (reply.status === 200) this.user.value = '';
@@ -83,7 +83,9 @@ export class PrivacyPart {
   private async load(): Promise<void> {
     const reply = await call('GET', 'tab/suppressions');
     const found = reply.status === 200 ? (reply.body.found as readonly ShownSuppression[]) : [];
-    const note = word('suppressed.many', { many: number(found.length) });
+    const note = word(reply.body.isWhole === true ? 'suppressed.many' : 'suppressed.partly', {
+      many: number(found.length),
+    });
     setText(this.suppressedNote, reply.status === 200 ? note : sentenceOf(reply));
     this.suppressed.show(found.slice(-mostListed).reverse(), (one) => this.item(one));
   }
