@@ -186,7 +186,7 @@ describe('purging and erasing', function () {
     await world.clock.advance(5000);
     const erased = world.erase(device(999), 'idfa');
     await world.clock.advance(1000);
-    assert.deepEqual(await erased, { entries: 12, inFlight: 0 });
+    assert.deepEqual(await erased, { entries: 12, inFlight: 0, segments: 0 });
     assert.equal(world.engine.counters.waiting, 12_000 - 12);
     const hash = hashUserKey(userKeyOf('idfa', device(999)).userKey);
     assert.deepEqual(rowsOf(world, hash), []);

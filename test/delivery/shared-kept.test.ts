@@ -145,6 +145,7 @@ describe('what a machine keeps for a shared queue', function () {
     assert.deepEqual(await settle(flow, flow.erase(0, 1)), {
       entries: 1,
       inFlight: 0,
+      segments: 0,
     });
     assert.deepEqual(
       [flow.lateOutcomesOn(0), flow.lateOutcomesOn(1)],
@@ -176,6 +177,7 @@ describe('what a machine keeps for a shared queue', function () {
     assert.deepEqual(await settle(flow, flow.erase(1, 1)), {
       entries: 1,
       inFlight: 0,
+      segments: 0,
     });
     assert.equal(flow.keptOn(1), 1);
     assert.equal(await sent(flow), 3);

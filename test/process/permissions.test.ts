@@ -27,6 +27,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'POST builder/:id/evaluate': { needs: [write, deploy], acts: true },
   'POST tab/watch': { needs: [read] },
   'GET tab/rejected': { needs: [write] },
+  'GET tab/suppressions': { needs: [write] },
   'GET metrics': { needs: [read] },
   ...Object.fromEntries(actions.map((action) => [`POST tab/${action}`, { needs: [write], acts: true }])),
 };

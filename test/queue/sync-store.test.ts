@@ -232,7 +232,7 @@ async function compare(
       if (what.kind === 'reopen') {
         await store.close();
         store = await open();
-        if (switches) for (const its of kept) await model.dropStaging(its);
+        if (switches) for (const { segment: its } of await model.segments()) await model.dropStaging(its);
       }
       const expected = await resultOf(
         model,

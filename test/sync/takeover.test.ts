@@ -110,7 +110,7 @@ describe('the sync of a segment on a shared queue', function () {
   it('interrupts a run whose rows were coming, and removes nobody', async () => {
     const [active, other] = await pair();
     await run(active, few);
-    active.killAfter = (name) => name === 'stage';
+    active.killAfter = (name) => name === 'beginStaging';
     active.takePart([1, 2], 0, 2).catch(() => undefined);
     await ready(other);
     assert.equal((await reported(other, 1)).refused?.code, 'interrupted');
