@@ -1,7 +1,7 @@
 // Runtime of the audience sync: hands the rows of messages to the sync of its segment, and reports runs.
 
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import { systemClock } from '../../src/clock';
+import { systemClock, within } from '../../src/clock';
 import { tcStringReader } from '../../src/consent/index';
 import type { MemberQueue } from '../../src/delivery/index';
 import {
@@ -24,6 +24,7 @@ import {
   segmentKeyOf,
   SegmentSync,
   type MemberSync,
+  type Part,
   type RunReport,
   type SegmentName,
   type SyncListener,
@@ -34,6 +35,7 @@ import { isWired, noStatusOnceRemoved } from '../shared/deployed';
 import { figuresOf } from '../shared/figures';
 import { whenFlowsStarted } from '../shared/flow-start';
 import type { Message } from '../shared/message-copy';
+import { conditionOf, statusText } from '../shared/queue-state';
 import { problemsText, type Reading, type Saved } from '../shared/saved';
 import { newSlices } from '../shared/slices';
 import { typedInputsOf } from '../shared/typed-input';
@@ -41,7 +43,7 @@ import { textOr, type Rejection, type Words } from '../shared/words';
 import { MessageRows, rowListOf } from './rows';
 import { readSync, type SyncSettings } from './schema';
 import { StatusLine } from './status-line';
-import { claimSegment, releaseSegment, type SyncedByNode } from './synced-segments';
+import { claimSegment, formerSyncsEnded, releaseSegment, type SyncedByNode } from './synced-segments';
 import { problemOfRun, rowRejection, toldReport, wordsOf } from './words';
 
 /** A text: the debug sidebar cuts the sentence of an Error. */
@@ -66,7 +68,7 @@ interface Running {
   readonly account: AccountNode;
   readonly segment: SyncedByNode;
   readonly unfollow: () => void;
-  /** Those of which `segment.sync` was made. */
+  /** Of which `segment.sync` was made. */
   members: MemberSync | null;
 }
 
@@ -97,9 +99,14 @@ class SyncNode {
   private cancelStart = (): void => undefined;
   /** Of the last message of the open run, for its report. */
   private carried: object = {};
-  /** Id of the last audience of which the flow was told that another instance carries out the runs. */
-  private toldOf: string | null = null;
+  /** The open audience of which the flow was told that another instance carries out the runs; null for none. */
+  private standbyToldOf: Pick<Part, 'id'> | null = null;
   private cancelRetry = (): void => undefined;
+  /** Messages that have not ended. */
+  private waiting = 0;
+  /** Messages waited too long for a sync or another sender, or too many did: they fail until there is one. */
+  private waitedEnough = false;
+  private cancelWait: (() => void) | null = null;
 
   constructor(
     private readonly RED: NodeAPI,
@@ -156,21 +163,26 @@ class SyncNode {
   // ── The account ─────────────────────────────────────────────────────────────────────────────────────────────
 
   private changed(): void {
+    if (this.usable !== null) this.waitAnew();
     this.change.resolve(undefined);
     this.change = Promise.withResolvers();
   }
 
   private fail(key: string, status: string, params: Readonly<Record<string, string>> = {}): void {
-    this.problem = this.RED._(`error.${key}`, { ...params });
+    const problem = this.RED._(`error.${key}`, { ...params });
+    const isNew = problem !== this.problem;
+    this.problem = problem;
     this.status.show('stopped', status);
-    this.node.error(this.problem);
+    if (isNew) this.node.error(problem);
     this.changed();
   }
 
   private accountReady(engine: MemberQueue, account: AccountNode): void {
     void this.life.run(async () => {
       await this.leave(this.running);
-      if (!this.closed) await this.open(engine, account);
+      if (this.closed) return;
+      this.problem = null;
+      await this.open(engine, account);
     });
   }
 
@@ -187,30 +199,32 @@ class SyncNode {
       this.fail('segment_taken', 'segment_taken', { node: other.name ?? other.id });
       return;
     }
-    const unfollow = engine.onLease(() => void this.life.run(() => this.follow(running)));
+    const unfollow = engine.onLease(() => void this.life.run(() => this.followLease(running)));
     const running: Running = { engine, account, segment, unfollow, members: null };
     this.running = running;
-    await this.follow(running);
+    await this.followLease(running);
   }
 
   /** Carries out the runs while this instance sends. Of a shared queue the lease comes and goes. */
-  private async follow(running: Running): Promise<void> {
+  private async followLease(running: Running): Promise<void> {
     const { engine, segment } = running;
     if (this.running !== running) return;
-    if (segment.sync === null || running.members !== engine.sync) {
+    if (segment.sync?.isStarted !== true || running.members !== engine.sync) {
       await this.stopSync(running);
+      // The node may have closed meanwhile.
+      if (this.running !== running) return;
       if (engine.sync !== null) await this.startSync(running, engine.sync);
     }
     this.changed();
   }
 
   private async stopSync({ engine, account, segment }: Running): Promise<void> {
-    const { sync } = segment;
-    segment.sync = null;
-    this.problem = null;
     this.cancelRetry();
-    this.status.follow({ engine, account, sync: null });
-    await sync?.close();
+    // While a start is tried again, the problem of the last try stays.
+    if (engine.sync === null) this.problem = null;
+    if (this.problem === null) this.status.follow({ engine, account, sync: null });
+    await segment.sync?.close();
+    segment.sync = null;
   }
 
   /** Tries until the queue is open; the status says what is wrong with it. */
@@ -225,10 +239,13 @@ class SyncNode {
       listener: this.listener(),
       clock: systemClock,
     });
-    this.status.follow({ engine, account, sync });
-    const isOver = (): boolean => this.closed || this.running !== running || engine.sync !== members;
+    // Before it starts, so that `leave` closes it.
+    segment.sync = sync;
+    running.members = members;
+    const isOver = (): boolean => this.running !== running || engine.sync !== members;
     try {
       await members.opened;
+      await formerSyncsEnded(engine, segment.segment);
       if (isOver()) return;
       await sync.start();
     } catch (error) {
@@ -236,12 +253,13 @@ class SyncNode {
       this.fail('queue', 'trouble', { reason: shortenThrown(error) });
       this.cancelRetry = systemClock.after(
         startAgainMs,
-        () => void this.life.run(() => this.follow(running)),
+        () => void this.life.run(() => this.followLease(running)),
       );
       return;
     }
-    segment.sync = sync;
-    running.members = members;
+    if (isOver()) return;
+    this.problem = null;
+    this.status.follow({ engine, account, sync });
   }
 
   /** Messages wait for the account that has the id after the deploy. */
@@ -249,6 +267,7 @@ class SyncNode {
     const { running } = this;
     this.running = null;
     this.problem = null;
+    this.waitAnew();
     void this.life.run(() => this.leave(running));
     this.status.show('waiting', 'connecting');
   }
@@ -257,32 +276,38 @@ class SyncNode {
     this.running = null;
     if (running === null) return;
     running.unfollow();
-    releaseSegment(running.engine, running.segment);
     this.cancelRetry();
-    await running.segment.sync?.close();
+    await releaseSegment(running.engine, running.segment);
   }
 
   private async close(removed: boolean): Promise<void> {
     this.closed = true;
     this.cancelStart();
     this.status.stop();
+    this.waitAnew();
+    // A step under way waits for the database: the next sync of the segment does too, but not Node-RED.
+    const left = within(systemClock, longestCloseMs, this.leave(this.running));
     this.changed();
-    await Promise.all([this.leave(this.running), this.use.leave(!removed)]);
+    await Promise.all([left, this.use.leave(!removed)]);
   }
 
   // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private input(message: Message, send: Send, done: Done): void {
+    this.waiting += 1;
+    // All that wait fail, the first ones too: an audience without its last rows could pass for a whole one.
+    if (this.waiting > mostWaiting && this.usable === null) this.endWait();
     void this.turns.run(async () => {
       try {
         const running = await this.usableRunning();
         const { sync } = running.segment;
-        if (sync === null) this.refer(running, message, send);
-        else await this.take(sync, message, send);
+        if (sync?.isStarted === true) await this.take(sync, message, send);
+        else this.tellStandby(running, message, send);
         done();
       } catch (error) {
         done(this.sentenceOf(error));
       }
+      this.waiting -= 1;
       this.status.refresh();
     });
   }
@@ -291,18 +316,52 @@ class SyncNode {
     for (;;) {
       if (this.closed) throw new NotTaken(this.RED._('error.not_taken'));
       if (this.problem !== null) throw new NotTaken(this.problem);
-      const { running } = this;
-      if (running !== null && (running.segment.sync !== null || running.engine.otherSender !== null))
-        return running;
+      const { usable } = this;
+      if (usable !== null) return usable;
+      if (this.waitedEnough) throw new NotTaken(this.whyNotUsable());
+      this.cancelWait ??= systemClock.after(longestWaitMs, () => this.endWait());
       await this.change.promise;
     }
   }
 
+  /** Null while neither this instance nor another one carries out the runs. */
+  private get usable(): Running | null {
+    const { running } = this;
+    if (running === null) return null;
+    const { engine, segment } = running;
+    return segment.sync?.isStarted === true || engine.otherSender !== null ? running : null;
+  }
+
+  private endWait(): void {
+    this.waitedEnough = true;
+    this.changed();
+  }
+
+  private waitAnew(): void {
+    this.waitedEnough = false;
+    this.cancelWait?.();
+    this.cancelWait = null;
+  }
+
+  private whyNotUsable(): string {
+    const { running, RED } = this;
+    if (running === null) return RED._('error.not_taken');
+    const { state } = running.engine.stats();
+    const login = running.engine.logins.state(running.account.id);
+    const words = wordsOf(RED, 'xandr-instant-audience-out');
+    const reason =
+      state.kind === 'outbox' || state.kind === 'databaseAway'
+        ? state.message
+        : statusText(conditionOf(state, login, systemClock.monoMs()), words);
+    return RED._('error.queue', { reason });
+  }
+
   /** Another instance sends, and carries out the runs: says so, once for an audience. */
-  private refer({ engine }: Running, message: Message, send: Send): void {
+  private tellStandby({ engine }: Running, message: Message, send: Send): void {
     const part = readPart(message);
-    const isTold = part !== null && part.id === this.toldOf;
-    this.toldOf = part?.id ?? null;
+    const told = this.standbyToldOf;
+    const isTold = part !== null && told !== null && (part.id === null || part.id === told.id);
+    this.standbyToldOf = part === null || part.complete ? null : { id: part.id ?? told?.id ?? null };
     if (isTold || !isWired(this.node, 1)) return;
     const { topic, _msgid } = message;
     const sender = engine.otherSender ?? '';
@@ -311,6 +370,7 @@ class SyncNode {
   }
 
   private async take(sync: SegmentSync, message: Message, send: Send): Promise<void> {
+    this.standbyToldOf = null;
     const part = readPart(message);
     if (message.error !== undefined && message.error !== null) {
       await sync.sourceFailed(reasonOf(message.error), part);
@@ -424,6 +484,11 @@ class SyncNode {
 }
 
 const startAgainMs = 5_000;
+/** Longest wait for a step under way when the node closes: Node-RED waits 15 s. */
+const longestCloseMs = 5_000;
+/** How long messages wait for a sync or another sender, and how many do. */
+const longestWaitMs = 30_000;
+const mostWaiting = 10_000;
 /** Rejected entries in one message. */
 const mostTold = 1_000;
 

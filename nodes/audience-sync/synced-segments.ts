@@ -2,17 +2,20 @@
 
 import type { Node } from 'node-red';
 import type { MemberQueue } from '../../src/delivery/index';
+import { InTurn } from '../../src/in-turn';
 import type { SegmentSync, SyncView } from '../../src/sync/index';
 
 export interface SyncedByNode {
   readonly node: Node;
   /** The key of the segment's blocks. */
   readonly segment: string;
-  /** Null while another instance carries out its runs. */
+  /** Also while it starts or closes. Null while another instance carries out the runs. */
   sync: SegmentSync | null;
 }
 
 const byEngine = new WeakMap<MemberQueue, Map<string, SyncedByNode>>();
+/** Syncs of former nodes that still end a step, by engine and segment. */
+const endings = new WeakMap<MemberQueue, Map<string, InTurn>>();
 
 /** Claims the segment for a node; gives the node back that has it already, or null. */
 export function claimSegment(engine: MemberQueue, mine: SyncedByNode): Node | null {
@@ -24,9 +27,25 @@ export function claimSegment(engine: MemberQueue, mine: SyncedByNode): Node | nu
   return null;
 }
 
-export function releaseSegment(engine: MemberQueue, mine: SyncedByNode): void {
+/** Resolves when its sync has ended, which may take as long as an outage of the database. */
+export function releaseSegment(engine: MemberQueue, mine: SyncedByNode): Promise<void> {
   const segments = byEngine.get(engine);
   if (segments?.get(mine.segment) === mine) segments.delete(mine.segment);
+  const closed = Promise.resolve(mine.sync?.close());
+  return endingsOf(engine, mine.segment).run(() => closed);
+}
+
+/** Resolves when the syncs of former nodes have ended: two must not write the state of one segment. */
+export function formerSyncsEnded(engine: MemberQueue, segment: string): Promise<void> {
+  return endingsOf(engine, segment).over();
+}
+
+function endingsOf(engine: MemberQueue, segment: string): InTurn {
+  const segments = endings.get(engine) ?? new Map<string, InTurn>();
+  endings.set(engine, segments);
+  const turns = segments.get(segment) ?? new InTurn();
+  segments.set(segment, turns);
+  return turns;
 }
 
 /** A synced segment in the tab Audience. */

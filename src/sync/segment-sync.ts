@@ -67,12 +67,19 @@ export class SegmentSync {
     this.refresher = new Refresher(this.context);
   }
 
-  /** Goes on where the last process stopped. Rejects with a QueueError; may then be called again. */
-  async start(): Promise<void> {
+  /** Goes on where the last process stopped. Rejects with a QueueError; may then be called again. `close` ends it, and waits for it. */
+  start(): Promise<void> {
+    return this.turns.run(() => this.startNow());
+  }
+
+  private async startNow(): Promise<void> {
     const { sync } = this.options;
-    await sync.keep(this.key);
-    await this.context.load();
-    await this.dropUnfinished();
+    const steps = [() => sync.keep(this.key), () => this.context.load(), () => this.dropUnfinished()];
+    for (const step of steps) {
+      if (this.closed) return;
+      await step();
+    }
+    if (this.closed) return;
     this.stopListening = sync.onEnded(this.key, ({ rejected }) => {
       if (rejected.length > 0) {
         this.runner.rejected(rejected);
@@ -84,9 +91,9 @@ export class SegmentSync {
     this.wake();
   }
 
-  /** Whether the state of the last process is known. */
+  /** Whether the state of the last process is known, and this one carries out runs. */
   get isStarted(): boolean {
-    return this.started;
+    return this.started && !this.closed;
   }
 
   /** Steps under way end; what is pending stays in the queue, and the state stays as it is. */

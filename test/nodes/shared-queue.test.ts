@@ -1,6 +1,7 @@
 // An account whose queue is in a real PostgreSQL: sender and standby in its nodes, the tab Audience and the metrics.
 import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { engines } from '../../nodes/account/process-wide';
 import { prometheusText } from '../../nodes/sidebar/metrics';
 import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
@@ -118,10 +119,19 @@ describe('an account with its queue in a shared database', function () {
         { payload: [{ id: idfa(1) }], parts: part(0) },
         { payload: [{ id: idfa(2) }], parts: part(1) },
         { control: 'force' },
+        // As csv ends a file whose last line is empty.
+        { payload: [{ id: idfa(1) }], parts: { id: 'csv', index: 0 }, topic: 'csv' },
+        { payload: [], complete: true, topic: 'the end of csv' },
+        { payload: [{ id: idfa(1) }], complete: false, topic: 'without an ID' },
+        { payload: [], complete: true, topic: 'its end' },
       );
       assert.deepEqual([sync.errors, sync.accepted], [[], []]);
       // One for each audience, and one for the control.
-      assert.equal(sync.rejected.length, 3);
+      const topics = ['nightly', undefined, undefined, 'csv', 'without an ID'];
+      assert.deepEqual(
+        sync.rejected.map(({ topic }) => topic),
+        topics,
+      );
       const { topic, payload } = sync.rejected[0];
       assert.deepEqual([topic, payload.status, payload.sender], ['nightly', 'standby', 'node-9:1880']);
       assert.match(payload.message, /^The instance node-9:1880 sends, so it also carries out the runs/);
@@ -130,11 +140,33 @@ describe('an account with its queue in a shared database', function () {
       await sync.send({ payload: [{ id: idfa(1) }] });
       await until(() => sync.accepted.length === 1, 'the report');
       assert.deepEqual([sync.accepted[0].payload.status, sync.accepted[0].payload.added], ['ended', 1]);
-      assert.equal(sync.rejected.length, 3);
+      assert.equal(sync.rejected.length, topics.length);
       assert.equal(sandbox.state().length, 1);
     } finally {
       await log.close(other);
     }
+  });
+
+  it('has an audience sync that lets messages fail once too many wait for the database', async () => {
+    const sync = new Flow('sync');
+    const nowhere = `postgres://me:${password}@127.0.0.1:1/db`;
+    const its = { type: 'xandr-audience-sync', segment: '10001', domain: 'idfa' };
+    await load([shared(), ...sync.nodes(its)], credentials(nowhere), sync);
+    await until(() => sync.status === 'database unreachable', `away, not ${sync.status}`);
+    const row = (_: unknown, index: number): object => ({
+      payload: { id: idfa(index) },
+      parts: { id: 'csv', index },
+    });
+    const rows = Array.from({ length: 10_001 }, row);
+    sync.give(...rows.slice(1));
+    await sleep(100);
+    assert.deepEqual(sync.errors, []);
+    await sync.send(rows[0]!);
+    assert.equal(sync.errors.length, rows.length);
+    assert.match(
+      sync.error,
+      /^The queue of this account does not work: .* cannot be reached at 127\.0\.0\.1:1/,
+    );
   });
 
   it('stores entries on this machine and shows it while its database cannot be reached', async () => {

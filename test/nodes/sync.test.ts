@@ -279,7 +279,7 @@ describe('the audience sync', () => {
     await start({}, { queue: 'memory' });
     await sync.send({ payload: rows(1) });
     assert.match(sync.error, /queue of this account is in memory.*keep the queue on disk/);
-    await until(() => sync.status === 'not on disk' && sync.shown.at(-1)?.fill === 'red', 'the status');
+    await until(() => sync.status === 'queue in memory' && sync.shown.at(-1)?.fill === 'red', 'the status');
     assert.deepEqual(users(), []);
   });
 

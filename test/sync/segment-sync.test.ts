@@ -23,6 +23,19 @@ describe('the sync of a segment', () => {
     assert.deepEqual([added, removed, changed, unchanged, members], [1, 10, 1, 89, 91]);
   });
 
+  it('does nothing more when it is closed while it starts, and is closed once that step has ended', async () => {
+    const process = new Process();
+    const { clock, engine, sync } = process;
+    const order: string[] = [];
+    const started = sync.start().then(() => order.push(`start, ${engine.calls} call`));
+    const closed = Promise.resolve()
+      .then(() => sync.close())
+      .then(() => order.push('close'));
+    await clock.outcome(Promise.all([started, closed]));
+    await clock.settle();
+    assert.deepEqual([order, engine.calls, sync.isStarted], [['start, 1 call', 'close'], 1, false]);
+  });
+
   it('keeps at most 10,000 changes of a large run in the queue, and reports once all have ended', async () => {
     const process = await new Process().start();
     await process.whole(users(25_000));

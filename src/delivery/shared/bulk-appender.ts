@@ -28,7 +28,7 @@ export class BulkAppender {
   private readonly turns = new InTurn();
 
   constructor(
-    private readonly common: Pick<Common, 'settings' | 'caps'>,
+    private readonly common: Pick<Common, 'settings' | 'caps' | 'log'>,
     private readonly log: SharedLog,
     private readonly instance: Instance,
   ) {
@@ -55,6 +55,7 @@ export class BulkAppender {
       maxEntries: common.caps.queueMaxEntries,
       maxChars: common.caps.queueMaxBytes,
     };
+    let isFirstTry = true;
     // An append without an answer may have been carried out, so it is repeated until there is one.
     while (sender.isActive()) {
       try {
@@ -65,6 +66,8 @@ export class BulkAppender {
       } catch (error) {
         const trouble = asQueueError(error);
         if (trouble.code === 'fenced') return storeEnd(trouble);
+        if (isFirstTry) common.log('warn', trouble.message);
+        isFirstTry = false;
         await sleep(common.settings.clock, retryMs);
       }
     }
