@@ -6,10 +6,22 @@ import { engines } from '../../nodes/account/process-wide';
 import { prometheusText } from '../../nodes/sidebar/metrics';
 import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
 import { PostgresLog } from '../../src/queue-postgres/postgres-log';
+import { schemaOf } from '../../src/queue-postgres/postgres-schema';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { cleanUps } from '../support/clean-up';
-import { ownPostgres } from '../support/services';
-import { customAccount, entry, Flow, idfa, load, logged, unload, until, useNodeRed } from './out-flow';
+import { ownPostgres, postgresAt } from '../support/services';
+import {
+  customAccount,
+  deploy,
+  entry,
+  Flow,
+  idfa,
+  load,
+  logged,
+  unload,
+  until,
+  useNodeRed,
+} from './out-flow';
 
 const password = 's3cr3t-word';
 
@@ -145,6 +157,36 @@ describe('an account with its queue in a shared database', function () {
     } finally {
       await log.close(other);
     }
+  });
+
+  it('has an audience sync that closes in time while changes cannot be stored, and whose successor waits for it', async () => {
+    const sync = new Flow('sync');
+    const nodes = (name: string): object[] => {
+      const its = { type: 'xandr-audience-sync', segment: '10001', domain: 'idfa', name };
+      // The other node keeps the account in use.
+      return [shared(), ...flow.nodes(), ...sync.nodes(its)];
+    };
+    await load(nodes('first'), credentials(), flow, sync);
+    await until(() => sync.status === 'no run yet', `no run yet, not ${sync.status}`);
+    const warnings = (): string[] => logged('warn').filter((line) => line.includes('shared queue'));
+    const client = await postgresAt(databaseUrl);
+    try {
+      await client.query('BEGIN');
+      await client.query(`LOCK TABLE ${schemaOf({ origin: sandbox.url, member: '7' })}.producer`);
+      await sync.send({ payload: [{ id: idfa(1) }] });
+      await until(() => warnings().length > 0, 'the warning of the chunk');
+      const startMs = performance.now();
+      await deploy(nodes('second'), 'nodes', flow, sync);
+      const tookMs = performance.now() - startMs;
+      assert.ok(tookMs < 10_000, `${tookMs} ms`);
+      await client.query('ROLLBACK');
+    } finally {
+      await client.end();
+    }
+    await until(() => sync.accepted.length === 1, 'the report');
+    const { status, added } = sync.accepted[0].payload;
+    assert.deepEqual([status, added, sandbox.operations().length], ['ended', 1, 1]);
+    assert.equal(warnings().length, 1, warnings().join());
   });
 
   it('has an audience sync that lets messages fail once too many wait for the database', async () => {
