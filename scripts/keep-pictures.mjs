@@ -40,7 +40,8 @@ export async function keepPictures(nodeRed, browser, images) {
   await page.locator('.red-ui-debug-msg').nth(1).waitFor();
   await openTab(page);
   const card = page.locator('.instant-audience-tab');
-  await card.locator('.instant-audience-head:visible').first().click();
+  const head = card.locator('.instant-audience-head', { hasText: 'sandbox' }).first();
+  if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
   const button = card.getByRole('button', { name: 'Accept refused run …' });
   const heading = card.getByText('Synced segments');
   await button.waitFor();
