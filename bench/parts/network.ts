@@ -69,7 +69,7 @@ function rowsOf(
       ratio: rate / possible,
       goal: '≥ 0.99 ×',
       reached: rate >= 0.99 * possible,
-      note: `A user-space packet relay between two TUN devices makes the delay. Of it the rate limiter deducted ${deductedMs.toFixed(1)} ms: at most 0.4, since more would exceed the quota when the path gets faster, and of a connect only the time in which the process was idle.`,
+      note: `A user-space packet relay between two TUN devices makes the delay. Of it the rate limiter deducted ${deductedMs.toFixed(1)} ms. That is at most 0.4 of it, since more would exceed the quota when the path gets faster. Of a connect only the time counts in which the process was idle.`,
     },
     {
       what: 'the same',
