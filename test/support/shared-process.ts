@@ -4,8 +4,11 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { checkEntry } from '../../src/entry/check';
 import type { CheckedEntry } from '../../src/entry/entry';
-import { Registry, type Lease } from '../../src/delivery/registry';
+import type { LeaseRequest } from '../../src/delivery/lease-request';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
+import { Registry, type Lease } from '../../src/delivery/registry';
+import type { Limits } from '../../src/delivery/schedule/rate-limiter';
+import type { SharedRequest } from '../../src/delivery/shared/shared-request';
 import type { SharedLog } from '../../src/queue/shared-log';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { ServiceClient } from '../../src/service/client';
@@ -19,6 +22,31 @@ export interface SharedProcessOptions {
 const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
 const parkMs = 2_000;
 
+/** What an account with a shared queue asks for; without the queue, and without where it logs. */
+export function requestOf(serviceUrl: string, its: Limits): Omit<LeaseRequest, 'shared' | 'log'> {
+  return {
+    account: 'account',
+    accountName: 'account',
+    origin: new URL(serviceUrl).origin,
+    member: '1',
+    queue: 'shared',
+    limits: its,
+    queueMaxEntries: 5_000_000,
+    queueMaxBytes: 2_048_000_000,
+    authOrigin: serviceUrl,
+    login: { method: 'password', username: 'jane', password: 'secret' },
+    connection: '',
+    connect: () => new ServiceClient({ authUrl: serviceUrl, serviceUrl, maxConcurrent: its.maxConcurrent }),
+    openStore: () => {
+      throw new Error('The queue is shared.');
+    },
+  };
+}
+
+export function sharedOf(instanceName: string, open: () => SharedLog): SharedRequest {
+  return { identity: '', open, localBuffer: () => new SqliteStore(':memory:'), instanceName };
+}
+
 /** `stop()` it in the end, whatever happened. */
 export class SharedProcess {
   readonly lines: string[] = [];
@@ -28,28 +56,8 @@ export class SharedProcess {
 
   private constructor({ name, serviceUrl, log }: SharedProcessOptions) {
     this.#lease = this.#engines.acquire({
-      account: 'account',
-      accountName: 'account',
-      origin: new URL(serviceUrl).origin,
-      member: '1',
-      queue: 'shared',
-      limits,
-      queueMaxEntries: 5_000_000,
-      queueMaxBytes: 2_048_000_000,
-      authOrigin: serviceUrl,
-      login: { method: 'password', username: 'jane', password: 'secret' },
-      connection: '',
-      connect: () =>
-        new ServiceClient({ authUrl: serviceUrl, serviceUrl, maxConcurrent: limits.maxConcurrent }),
-      openStore: () => {
-        throw new Error('The queue is shared.');
-      },
-      shared: {
-        identity: '',
-        open: () => log,
-        localBuffer: () => new SqliteStore(':memory:'),
-        instanceName: name,
-      },
+      ...requestOf(serviceUrl, limits),
+      shared: sharedOf(name, () => log),
       log: (level, text) => this.lines.push(`${level} ${text}`),
     });
     this.#lease.listen('out', () => undefined);

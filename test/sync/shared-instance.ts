@@ -9,11 +9,10 @@ import type { MessageEnd } from '../../src/delivery/pending-messages';
 import { Registry, type Lease } from '../../src/delivery/registry';
 import type { MemberSync } from '../../src/delivery/sync/member-sync';
 import { PostgresLog } from '../../src/queue-postgres/postgres-log';
-import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
-import { ServiceClient } from '../../src/service/client';
 import type { Part } from '../../src/sync/parts';
 import { SegmentSync } from '../../src/sync/segment-sync';
 import type { RunReport } from '../../src/sync/state';
+import { requestOf, sharedOf } from '../support/shared-process';
 
 export const segment = 10001;
 export const key = `i${segment}`;
@@ -57,28 +56,8 @@ export class SharedInstance {
     const { origin } = new URL(serviceUrl);
     this.log = new PostgresLog({ url: databaseUrl, origin, member: '1' });
     this.lease = this.registry.acquire({
-      account: 'account',
-      accountName: 'account',
-      origin,
-      member: '1',
-      queue: 'shared',
-      limits,
-      queueMaxEntries: 5_000_000,
-      queueMaxBytes: 2_048_000_000,
-      authOrigin: serviceUrl,
-      login: { method: 'password', username: 'jane', password: 'secret' },
-      connection: '',
-      connect: () =>
-        new ServiceClient({ authUrl: serviceUrl, serviceUrl, maxConcurrent: limits.maxConcurrent }),
-      openStore: () => {
-        throw new Error('The queue is shared.');
-      },
-      shared: {
-        identity: '',
-        open: () => this.untilKilled(this.log),
-        localBuffer: () => new SqliteStore(':memory:'),
-        instanceName: name,
-      },
+      ...requestOf(serviceUrl, limits),
+      shared: sharedOf(name, () => this.untilKilled(this.log)),
       log: () => undefined,
     });
     this.engine = this.lease.engine;
