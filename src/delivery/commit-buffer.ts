@@ -1,4 +1,7 @@
 // What the next commit of the store will say; kept for the one after when a commit fails.
+//
+// A queue in memory needs its store only for entries that are not in memory (promise 5): nothing else of it is ever read. So its
+// commits have nothing but cold rows and their removal, and most turns have no commit.
 
 import type { Commit, InFlightRecord, NewRow } from '../queue/store';
 import type { MemberChange, SyncState } from '../queue/sync-store';
@@ -12,13 +15,24 @@ export class CommitBuffer {
   private unknownPosts: { post: number; untilWallMs: number }[] = [];
   private members: MemberChange[] = [];
   private syncStates: SyncState[] = [];
+  /** No row with a higher number is in the store. */
+  private storedThrough: number;
+
+  constructor(private readonly durable: boolean) {
+    this.storedThrough = durable ? Infinity : 0;
+  }
 
   appended(row: NewRow): void {
+    if (!this.durable) {
+      if (row.cold !== true) return;
+      this.storedThrough = row.seq;
+    }
     this.append.push(row);
   }
 
   /** What becomes of a row that has ended: it is removed, or kept to be sent again. None is kept after it was removed. */
   mark(seq: number, mark: 'remove' | 'repeat'): void {
+    if (seq > this.storedThrough) return;
     if (mark === 'repeat') {
       this.repeated.add(seq);
       return;
@@ -28,15 +42,20 @@ export class CommitBuffer {
   }
 
   begin(mark: InFlightRecord): void {
-    this.begun.push(mark);
+    if (this.durable) this.begun.push(mark);
   }
 
   settle(post: number): void {
-    this.settled.push(post);
+    if (this.durable) this.settled.push(post);
   }
 
   unknown(post: number, untilWallMs: number): void {
-    this.unknownPosts.push({ post, untilWallMs });
+    if (this.durable) this.unknownPosts.push({ post, untilWallMs });
+  }
+
+  /** Tells the store nothing, but shows whether it works: no post has this number. */
+  probe(): void {
+    this.settled.push(0);
   }
 
   /** The service has accepted, or rejected, what this says of a synced segment. */

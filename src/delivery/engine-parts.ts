@@ -48,7 +48,7 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
   const log: Log = (level, text) => {
     if (!turns.isClosed()) common.log(level, text);
   };
-  const commitBuffer = new CommitBuffer();
+  const commitBuffer = new CommitBuffer(store.durable);
   const readAhead = new ReadAhead(store, settings.memoryMark ?? 10_000, settings.pageRows ?? defaultPageRows);
   const reports = new Reports(
     clock,

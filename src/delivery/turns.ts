@@ -206,8 +206,6 @@ export class Turns {
         // What waited for the store may go on.
         if (this.trouble !== null) this.turnMissed = true;
         this.trouble = null;
-        this.parts.loader.committed();
-        this.parts.changedMembers.committed();
         this.afterCommit();
       },
       (error: unknown) => {
@@ -218,6 +216,8 @@ export class Turns {
   }
 
   private afterCommit(): void {
+    this.parts.loader.committed();
+    this.parts.changedMembers.committed();
     for (const post of this.departing.splice(0)) this.parts.requestsInFlight.launch(post);
     this.parts.producer.allStored();
     this.parts.reports.reportEnded();
@@ -295,8 +295,7 @@ export class Turns {
   private takeDue(nowMs: number): void {
     this.parts.logins.expireWaits(nowMs);
     this.parts.warmUps.forgetOver(nowMs);
-    // No post has this number, so this tells the store nothing; it only shows whether it works.
-    if (this.trouble !== null && nowMs >= this.retryAtMs) this.parts.commitBuffer.settle(0);
+    if (this.trouble !== null && nowMs >= this.retryAtMs) this.parts.commitBuffer.probe();
     if (this.flushAsked) {
       this.flushAsked = false;
       this.parts.circuitBreaker.openNow();

@@ -13,7 +13,7 @@ const row = {
 
 describe('the commit buffer', () => {
   it('is empty at first, and repeats nothing', () => {
-    const commitBuffer = new CommitBuffer();
+    const commitBuffer = new CommitBuffer(true);
     assert.equal(commitBuffer.take(), null);
     commitBuffer.mark(1, 'remove');
     assert.deepEqual(commitBuffer.take(), { remove: [1] });
@@ -21,7 +21,7 @@ describe('the commit buffer', () => {
   });
 
   it('combines everything of one turn in one commit', () => {
-    const commitBuffer = new CommitBuffer();
+    const commitBuffer = new CommitBuffer(true);
     commitBuffer.appended(row);
     commitBuffer.mark(1, 'remove');
     commitBuffer.mark(3, 'repeat');
@@ -39,14 +39,14 @@ describe('the commit buffer', () => {
   });
 
   it('lets the last state of a row count', () => {
-    const commitBuffer = new CommitBuffer();
+    const commitBuffer = new CommitBuffer(true);
     commitBuffer.mark(1, 'repeat');
     commitBuffer.mark(1, 'remove');
     assert.deepEqual(commitBuffer.take(), { remove: [1] });
   });
 
   it('repeats ended rows and settled requests after a failed commit, but not new rows and new requests', () => {
-    const commitBuffer = new CommitBuffer();
+    const commitBuffer = new CommitBuffer(true);
     commitBuffer.appended(row);
     commitBuffer.mark(1, 'repeat');
     commitBuffer.mark(2, 'repeat');
@@ -62,6 +62,33 @@ describe('the commit buffer', () => {
       repeat: [2],
       settle: [4, 8],
       unknown: [{ post: 3, untilWallMs: 1234 }],
+    });
+  });
+
+  describe('of a queue in memory', () => {
+    it('has nothing to say of entries that are in memory', () => {
+      const commitBuffer = new CommitBuffer(false);
+      commitBuffer.appended(row);
+      commitBuffer.begin({ post: 5, userHashes: [7] });
+      commitBuffer.unknown(5, 1234);
+      commitBuffer.settle(5);
+      commitBuffer.mark(row.seq, 'remove');
+      assert.equal(commitBuffer.take(), null);
+    });
+
+    it('appends a cold row, and removes it and every older one', () => {
+      const commitBuffer = new CommitBuffer(false);
+      const cold = { ...row, cold: true };
+      commitBuffer.appended(cold);
+      assert.deepEqual(commitBuffer.take(), { append: [cold] });
+      for (const seq of [row.seq - 1, row.seq, row.seq + 1]) commitBuffer.mark(seq, 'remove');
+      assert.deepEqual(commitBuffer.take(), { remove: [row.seq - 1, row.seq] });
+    });
+
+    it('probes its store', () => {
+      const commitBuffer = new CommitBuffer(false);
+      commitBuffer.probe();
+      assert.deepEqual(commitBuffer.take(), { settle: [0] });
     });
   });
 });

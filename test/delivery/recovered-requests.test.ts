@@ -44,7 +44,7 @@ describe('recovered requests', () => {
 
   it('are given a time in the shared queue unless they have one', () => {
     const { requests, leftMs } = found(true);
-    const commitBuffer = new CommitBuffer();
+    const commitBuffer = new CommitBuffer(true);
     requests.note(commitBuffer);
     const untilWallMs = leftMs(marginMs);
     assert.deepEqual(commitBuffer.take(), {
@@ -62,14 +62,14 @@ describe('recovered requests', () => {
       { users: 1, untilMs: marginMs },
       { users: 1, untilMs: marginMs },
     ]);
-    const commitBuffer = new CommitBuffer();
+    const commitBuffer = new CommitBuffer(true);
     requests.note(commitBuffer);
     assert.ok(commitBuffer.isEmpty);
   });
 
   it('are settled each at its time, which the machine’s sleep puts off', async () => {
     const { clock, requests } = found(true);
-    const commitBuffer = new CommitBuffer();
+    const commitBuffer = new CommitBuffer(true);
     requests.slept(1_000);
     await clock.advance(5_999);
     requests.end(clock.monoMs(), commitBuffer);
