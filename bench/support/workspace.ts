@@ -33,8 +33,8 @@ export async function makeWorkspace(code: string | null): Promise<Workspace> {
   }
   const workers = path.join(folder, 'workers');
   await build({
-    entryPoints: ['service', 'engine', 'raw', 'idle', 'appends', 'agent', 'shared', 'members'].map((name) =>
-      path.join(root, 'bench', 'workers', `${name}.ts`),
+    entryPoints: ['service', 'engine', 'raw', 'idle', 'least', 'appends', 'agent', 'shared', 'members'].map(
+      (name) => path.join(root, 'bench', 'workers', `${name}.ts`),
     ),
     outdir: workers,
     bundle: true,
