@@ -1,9 +1,10 @@
 // The loader: brings entries into memory, from the messages of a turn and from the rows of the queue.
 
 import type { CheckedEntry } from '../entry/entry';
+import { hashUserKey } from '../entry/keys';
 import { memberKeyOfEntry } from '../entry/member-key';
 import { parseBody } from '../entry/read-body';
-import type { Lane, NewRow, Opened, Row } from '../queue/store';
+import type { NewRow, Opened, Row } from '../queue/store';
 import type { SharedRow } from '../queue/shared-log';
 import type { CommitBuffer } from './commit-buffer';
 import type { Common } from './engine-options';
@@ -137,7 +138,7 @@ export class Loader implements Appender<null> {
 
   append(row: NewRow, checked: CheckedEntry, { pendingMessage, nowMs, handedIn }: Taken<null>): void {
     const { bulk } = handedIn.submission;
-    if (checked.refresh === true && bulk !== undefined && !this.mayRefresh(row.lane, checked, bulk)) {
+    if (checked.refresh === true && bulk !== undefined && !this.mayRefresh(row, checked, bulk)) {
       this.endAtOnce(row, checked);
       return;
     }
@@ -152,9 +153,13 @@ export class Loader implements Appender<null> {
    * A refresh is only ever sent from memory. In the store, an older entry of its user in another lane could end before the
    * refresh is read, which would then bring the user back.
    */
-  private mayRefresh(lane: Lane, checked: CheckedEntry, { segment, readSince }: BulkChunk): boolean {
+  private mayRefresh(
+    { lane, userHash }: NewRow,
+    checked: CheckedEntry,
+    { segment, readSince }: BulkChunk,
+  ): boolean {
     const { changedMembers, readAhead, pendingUsers } = this.parts;
-    const further = pendingUsers.find(checked.userKey) !== undefined;
+    const further = pendingUsers.find(checked.userKey, userHash) !== undefined;
     if (further || !readAhead.hasRoom(lane, further)) return false;
     return !changedMembers.has(segment, memberKeyOfEntry(checked), readSince);
   }
@@ -190,7 +195,7 @@ export class Loader implements Appender<null> {
     pendingMessage: PendingMessage | null,
     nowMs: number,
   ): PendingEntry | null {
-    const further = this.parts.pendingUsers.find(checked.userKey) !== undefined;
+    const further = this.parts.pendingUsers.find(checked.userKey, row.userHash) !== undefined;
     if (!this.parts.readAhead.admits(row.lane, row.seq, further, row.appendedWallMs)) return null;
     const entry = new PendingEntry(row, checked, 'waiting', pendingMessage);
     entry.further = further;
@@ -253,7 +258,7 @@ export class Loader implements Appender<null> {
 
   private takeFresh(row: NewRow & FreshRow, nowMs: number): void {
     const { readAhead, pendingUsers, commitBuffer } = this.parts;
-    const further = pendingUsers.find(row.entry.userKey) !== undefined;
+    const further = pendingUsers.find(row.entry.userKey, row.userHash) !== undefined;
     // One without room is read back, and looked at then.
     if (row.entry.refresh === true && readAhead.hasRoom(row.lane, further)) {
       const entry = new PendingEntry(row, row.entry, 'waiting');
@@ -297,11 +302,14 @@ export class Loader implements Appender<null> {
       return;
     }
     const { userKey } = entry.checked;
-    if ((whose !== null && whose.key !== userKey) || pendingUsers.find(userKey)?.has(row.seq) === true)
-      return;
-    const mayRefresh = entry.refreshes && pendingUsers.find(userKey) === undefined && !this.isOutdated(entry);
-    pendingUsers.count(entry);
-    touched.add(pendingUsers.add(entry, row.userHash));
+    if (whose !== null && whose.key !== userKey) return;
+    // Not the row's: of a damaged one it may be that of another user.
+    const hash = hashUserKey(userKey);
+    const user = pendingUsers.find(userKey, hash);
+    if (user?.has(row.seq) === true) return;
+    const mayRefresh = entry.refreshes && user === undefined && !this.isOutdated(entry);
+    pendingUsers.count(entry, hash);
+    touched.add(pendingUsers.add(entry, hash));
     this.refuses(entry);
     if (entry.refreshes && !mayRefresh && row.state === 'waiting') pendingUsers.withdraw(entry);
   }

@@ -201,7 +201,9 @@ export class PendingEntry extends PendingBlock implements Ending {
   }
 
   get blocks(): readonly PendingBlock[] {
-    return this.several?.blocks ?? [this];
+    // Not a literal: V8 moves those of one place to the old generation once most survive a while. There, a list that is no longer
+    // needed keeps its entry in memory until the next full collection.
+    return this.several?.blocks ?? Array.of(this);
   }
 
   /** Whether it has no other block than itself. */

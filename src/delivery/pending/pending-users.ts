@@ -15,6 +15,7 @@ import { closedCode, type Reports } from '../respond/reports';
 import { PendingEntry, sentExpiration, type PendingBlock, type End } from './pending-entry';
 import { Readiness } from './readiness';
 import { User } from './user';
+import { UserTable } from './user-table';
 import type { WarmUps } from './warm-ups';
 import type { MemberChanges } from '../sync/member-changes';
 
@@ -27,7 +28,7 @@ export class PendingUsers {
   readonly readiness: Readiness;
   /** Sum of the body lengths of pending entries, in characters. */
   queuedChars = 0;
-  private readonly users = new Map<string, User>();
+  private readonly users = new UserTable<User>();
   /** Users with ambiguous requests, due when these can no longer run. */
   private readonly late = new DueHeap<User>();
   readonly deletions = new Deletions();
@@ -62,7 +63,7 @@ export class PendingUsers {
   /** Adds an entry to its user, which is in memory if the entry is a `further` one. */
   add(entry: PendingEntry, hash: number): User {
     const { userKey } = entry.checked;
-    const user = entry.further ? this.users.get(userKey)! : this.newUser(userKey, hash);
+    const user = entry.further ? this.users.find(userKey, hash)! : this.newUser(userKey, hash);
     user.add(entry);
     // A newer state does not wait for the backoff of an older one.
     endBackoff(user);
@@ -97,23 +98,24 @@ export class PendingUsers {
   }
 
   /** Counts an entry that was not newly appended in the read-ahead. Call before `add`. */
-  count(entry: PendingEntry): void {
-    entry.further = this.users.has(entry.checked.userKey);
+  count(entry: PendingEntry, hash: number): void {
+    entry.further = this.find(entry.checked.userKey, hash) !== undefined;
     this.readAhead.loaded(entry.lane, entry.further);
   }
 
-  /** The user in memory with this key. */
-  find(key: string): User | undefined {
-    return this.users.get(key);
+  /** The user in memory with this key, whose hash is `hashUserKey` of it. */
+  find(key: string, hash?: number): User | undefined {
+    return this.users.find(key, hash);
   }
 
+  /** Oldest first. Not to be changed meanwhile. */
   all(): Iterable<User> {
-    return this.users.values();
+    return this.users;
   }
 
   private newUser(key: string, hash: number): User {
     const user = new User(key, hash);
-    this.users.set(key, user);
+    this.users.add(user);
     const untilMs = this.recoveredRequests.untilByUser.get(hash);
     if (untilMs !== undefined) {
       user.ambiguousRequests().addUnknown(untilMs);
@@ -130,7 +132,8 @@ export class PendingUsers {
   resend(block: PendingBlock, nowMs: number): void {
     const { entry, segBlock, sentExpired } = block;
     const { checked } = entry;
-    if (!mayResend(this.users.get(checked.userKey), entry.seq)) return;
+    const hash = hashUserKey(checked.userKey);
+    if (!mayResend(this.find(checked.userKey, hash), entry.seq)) return;
     const again = new PendingEntry(entry, checked, 'repeat');
     const once = again.blocks[block.index]!;
     for (const other of again.blocks) {
@@ -140,15 +143,15 @@ export class PendingUsers {
     }
     const asRemoval = segBlock.expiration !== -1 && sentExpiration(once, nowMs + 60_000) === -1;
     if (asRemoval && !sentExpired) return;
-    this.count(again);
+    this.count(again, hash);
     this.queuedChars += bodyChars(checked);
-    this.admit(again, hashUserKey(checked.userKey), nowMs);
+    this.admit(again, hash, nowMs);
   }
 
   /** Undoes `admit` for an entry whose commit failed. Call for the newest entry first. */
   undoAdmit(entry: PendingEntry, nowMs: number): void {
     if (entry.open === 0) this.reports.undoEntryEnded(entry);
-    const user = this.users.get(entry.checked.userKey);
+    const user = this.find(entry.checked.userKey);
     // An entry that has ended may already be removed.
     if (user?.undoAdd(entry) !== true) return;
     this.queuedChars -= bodyChars(entry.checked);
@@ -223,7 +226,7 @@ export class PendingUsers {
 
   /** Discards the entries of a node in memory, except those in flight. */
   discardNode(node: string, nowMs: number): void {
-    for (const user of [...this.users.values()]) {
+    for (const user of [...this.users]) {
       for (const entry of user.entries) if (entry.source.node === node) this.discard(entry);
       this.update(user, nowMs);
     }
@@ -248,7 +251,7 @@ export class PendingUsers {
 
   /** Ends the entries of a user up to a sequence number, also those that are only in the store. */
   eraseUser(key: string, hash: number, throughSeq: number, nowMs: number): void {
-    const user = this.users.get(key) ?? this.newUser(key, hash);
+    const user = this.find(key, hash) ?? this.newUser(key, hash);
     this.readAhead.older.erase(user, throughSeq);
     this.update(user, nowMs);
   }
@@ -277,7 +280,7 @@ export class PendingUsers {
     // same time.
     const { older } = this.readAhead;
     if (user.idle && !user.inBisection && older.isComplete(user)) {
-      if (this.users.get(user.key) === user) this.users.delete(user.key);
+      this.users.delete(user);
       older.forget(user);
       this.readiness.ready.forget(user);
       return;
@@ -309,7 +312,7 @@ export class PendingUsers {
 
   /** The warm-ups have changed: enqueues every user again. */
   warmUpsChanged(nowMs: number): void {
-    for (const user of this.users.values()) this.readiness.enqueue(user, nowMs);
+    for (const user of this.users) this.readiness.enqueue(user, nowMs);
   }
 
   /** A request with these blocks was ambiguous and may run until `untilMs`. */
@@ -320,7 +323,7 @@ export class PendingUsers {
 
   /** The machine slept for `forMs`: ambiguous requests may run that much longer. */
   slept(forMs: number): void {
-    for (const user of this.users.values()) {
+    for (const user of this.users) {
       if (user.ambiguous === null) continue;
       user.ambiguous.slept(forMs);
       this.late.push(user.ambiguous.untilMs, user);
@@ -339,7 +342,7 @@ export class PendingUsers {
 
   /** Ends every backoff. */
   endWaits(nowMs: number): void {
-    for (const user of this.users.values()) {
+    for (const user of this.users) {
       endBackoff(user);
       this.readiness.enqueue(user, nowMs);
     }

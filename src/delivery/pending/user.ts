@@ -16,6 +16,7 @@ import { AmbiguousRequests } from './ambiguous';
 import { Coalescing } from './coalescing';
 import { wake } from './pending-entry';
 import type { PendingBlock, PendingBlockState, PendingEntry, EntryOwner } from './pending-entry';
+import type { Placed } from './user-table';
 import { nobody, WaitingBlocks, type Held, type Selection } from './waiting-blocks';
 
 /** Ready queue of an account, with the account's number of users. */
@@ -78,7 +79,7 @@ export class Trouble {
   ambiguous: AmbiguousRequests | null = null;
 }
 
-export class User implements EntryOwner {
+export class User implements EntryOwner, Placed<User> {
   /** Blocks of the request in flight, or null. */
   flight: readonly PendingBlock[] | null = null;
   /** The ready queue that holds this user; a stale position in another queue is skipped. */
@@ -89,6 +90,9 @@ export class User implements EntryOwner {
   private only: PendingEntry | null = null;
   /** Null while the user has had only one block at a time. */
   private several: SeveralBlocks | null = null;
+  chained: User | null = null;
+  before: User | null = null;
+  after: User | null = null;
 
   constructor(
     readonly key: string,
