@@ -46,7 +46,7 @@ export async function startNodeRed(
     path.join(root, 'node_modules', 'node-red', 'red.js'),
     ['--userDir', userDir, '--settings', path.join(userDir, 'settings.js')],
     {},
-    { ...start, nodeArgs: profiling(name) },
+    { ...start, nodeArgs: [...profiling(name), ...(start.nodeArgs ?? [])] },
   );
   const timeoutMs = performance.now() + startMs;
   while (!nodeRed.output.includes('Started flows') || !(await nodeRed.call('ready'))) {
