@@ -23,11 +23,16 @@ export interface RecoveredRequests {
   readonly untilByUser: ReadonlyMap<number, number>;
 }
 
+/** New users after which the map is copied, or four times those in it if that is more. */
+const renewAfter = 4_000;
+
 export class PendingUsers {
   readonly readiness: Readiness;
   /** Sum of the body lengths of pending entries, in characters. */
   queuedChars = 0;
-  private readonly users = new Map<string, User>();
+  private users = new Map<string, User>();
+  /** Users that were added since `users` was made. */
+  private added = 0;
   /** Users with ambiguous requests, due when these can no longer run. */
   private readonly late = new DueHeap<User>();
   readonly deletions = new Deletions();
@@ -113,6 +118,7 @@ export class PendingUsers {
 
   private newUser(key: string, hash: number): User {
     const user = new User(key, hash);
+    this.renewMap();
     this.users.set(key, user);
     const untilMs = this.recoveredRequests.untilByUser.get(hash);
     if (untilMs !== undefined) {
@@ -120,6 +126,17 @@ export class PendingUsers {
       this.late.push(untilMs, user);
     }
     return user;
+  }
+
+  /**
+   * V8 replaces the table of a map every few thousand changes. It allocates that of an old map among old objects, where each
+   * former table keeps its users until a full collection. A copy is young, and so are its tables.
+   */
+  private renewMap(): void {
+    this.added += 1;
+    if (this.added < Math.max(renewAfter, 4 * this.users.size)) return;
+    this.users = new Map(this.users);
+    this.added = 0;
   }
 
   /**
