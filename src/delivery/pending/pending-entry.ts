@@ -38,6 +38,9 @@ export interface SegmentBlocks {
 
 const firstIndex = 0;
 
+/** After a burst V8 would allocate a literal among old objects, where it keeps the entry until V8 collects them. */
+const listOf = <T>(...items: T[]): readonly T[] => items;
+
 /** Bits of `PendingBlock.flags`. */
 const againFlag = 1;
 const sentExpiredFlag = 2;
@@ -201,7 +204,7 @@ export class PendingEntry extends PendingBlock implements Ending {
   }
 
   get blocks(): readonly PendingBlock[] {
-    return this.several?.blocks ?? [this];
+    return this.several?.blocks ?? listOf<PendingBlock>(this);
   }
 
   /** Whether it has no other block than itself. */

@@ -7,9 +7,12 @@ import { documentedRequestLimits } from './request-limits';
 import { sentExpiration, type PendingBlock } from '../pending/pending-entry';
 import type { User } from '../pending/user';
 
-export interface PackedUser {
-  readonly user: User;
-  readonly blocks: readonly PendingBlock[];
+/** Of a class for the same reason as `Checked`. */
+export class PackedUser {
+  constructor(
+    readonly user: User,
+    readonly blocks: readonly PendingBlock[],
+  ) {}
 }
 
 const open = '{"rt_segment":[';
@@ -56,7 +59,7 @@ export class BatchBuilder {
     const isWhole = checked.blocks.length === 1 && texts === checked.blocks[0]!.text;
     this.parts.push(isWhole ? checked.body : userHead(checked) + texts + close);
     this.bytes += bytes;
-    this.users.push({ user, blocks });
+    this.users.push(new PackedUser(user, blocks));
     return fitting;
   }
 
