@@ -1,7 +1,12 @@
 // Runtime of the out node: hands the entries of messages to the account's engine, and ends each message once.
 
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { documentedRequestLimits, type MemberQueue, type Submission } from '../../src/delivery/index';
+import {
+  documentedRequestLimits,
+  type MemberQueue,
+  type MessageEnd,
+  type Submission,
+} from '../../src/delivery/index';
 import {
   checkEntry,
   type CheckedEntry,
@@ -61,7 +66,7 @@ class OutNode {
   private readonly status: StatusLine;
   private readonly reporter: Reporter;
   /** One object for all messages, so that stores can compare it. */
-  private readonly source: Source;
+  readonly source: Source;
   private engine: MemberQueue | null = null;
   /** Why messages fail, in words; null while they need not. */
   private problem: string | null = null;
@@ -256,7 +261,7 @@ class OutNode {
     }
     if (read.kind === 'unchecked' && engine.isBehind) {
       delivery.engine = engine;
-      this.submit(engine, delivery, delivery, null);
+      engine.submit(delivery);
       return;
     }
     const checked = read.kind === 'unchecked' ? this.entryReader.checkOne(delivery) : read;
@@ -271,7 +276,8 @@ class OutNode {
 
   private saw(engine: MemberQueue, delivery: Delivery, { valid, rejected }: Checked): void {
     if (rejected.length > 0) this.countInvalid(engine, rejected);
-    delivery.rejected = rejected;
+    // A message that waits is old. What it refers to then lives as long as it.
+    if (rejected.length > 0) delivery.rejected = rejected;
     this.segments.saw(valid);
   }
 
@@ -301,14 +307,18 @@ class OutNode {
     entries: Submission['entries'],
     indexes: readonly number[] | null,
   ): void {
-    engine.submit({
-      source: this.source,
-      entries,
-      indexes,
-      completeOn: this.settings.completeOn,
-      onEnd: (end) =>
-        this.reporter.guarded(delivery, () => this.reporter.ended(delivery, end, engine.durable)),
-    });
+    delivery.engine = engine;
+    const { source, completeOn } = this;
+    engine.submit({ source, entries, indexes, completeOn, onEnd: (end) => this.ended(delivery, end) });
+  }
+
+  /** The engine ends a message. */
+  ended(delivery: Delivery, end: MessageEnd): void {
+    this.reporter.guarded(delivery, () => this.reporter.ended(delivery, end, delivery.engine!.durable));
+  }
+
+  get completeOn(): Submission['completeOn'] {
+    return this.settings.completeOn;
   }
 }
 
@@ -413,9 +423,9 @@ class EntryReader {
   }
 
   /** Of a message with one entry. */
-  checkOne({ entries }: Delivery): Checked {
+  checkOne({ given }: Delivery): Checked {
     const checked = new Checked(1);
-    this.check(entries, 0, checked);
+    this.check(given, 0, checked);
     return checked.whole();
   }
 

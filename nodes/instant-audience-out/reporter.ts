@@ -9,6 +9,7 @@ import {
   type Recovered,
   type RequestLimits,
   type MessageEnd,
+  type Submission,
   type Unchecked,
 } from '../../src/delivery/index';
 import { isWired } from '../shared/deployed';
@@ -21,10 +22,21 @@ import { newSlices } from '../shared/slices';
 import { textOr, type Rejection } from '../shared/words';
 import type { StatusLine } from './status-line';
 
-/** A message on its way through the node, and its one entry if that is to be checked later. */
-export class Delivery implements Unchecked {
-  readonly length = 1;
-  /** That checks the entry later. */
+/** What a message needs of its node. */
+export interface DeliveringNode extends Pick<Submission, 'source' | 'completeOn'> {
+  checkLate(delivery: Delivery): readonly CheckedEntry[];
+  ended(delivery: Delivery, end: MessageEnd): void;
+}
+
+const oneEntry = 1;
+const sameIndexes = null;
+
+/**
+ * A message on its way through the node. It submits itself if its one entry is to be checked later, so that a burst of
+ * waiting messages has no further objects.
+ */
+export class Delivery implements Unchecked, Submission {
+  /** That it was submitted to. */
   engine: MemberQueue | null = null;
   /** Where the entries of the message are. */
   input: unknown;
@@ -37,15 +49,40 @@ export class Delivery implements Unchecked {
     readonly message: Message,
     readonly send: (messages: (NodeMessage | null)[]) => void,
     private readonly end: (error?: string) => void,
-    private readonly node: { checkLate(delivery: Delivery): readonly CheckedEntry[] },
+    private readonly node: DeliveringNode,
   ) {}
+
+  get length(): number {
+    return oneEntry;
+  }
+
+  get source(): Submission['source'] {
+    return this.node.source;
+  }
+
+  get completeOn(): Submission['completeOn'] {
+    return this.node.completeOn;
+  }
+
+  /** Itself, as long as its entry is unchecked. */
+  get entries(): this {
+    return this;
+  }
+
+  get indexes(): Submission['indexes'] {
+    return sameIndexes;
+  }
+
+  get onEnd(): Submission['onEnd'] {
+    return (end) => this.node.ended(this, end);
+  }
 
   check(): readonly CheckedEntry[] {
     return this.node.checkLate(this);
   }
 
-  /** The entries of the message, for the rejected ones. */
-  get entries(): readonly unknown[] {
+  /** The entries as they came, for the rejected ones. */
+  get given(): readonly unknown[] {
     const read = readEntries(this.input);
     return read.ok ? read.entries : none;
   }
@@ -107,12 +144,12 @@ export class Reporter {
         return;
       case 'queued':
         if (end.reason === 'tooManyOpen') this.status.tell('queuedOnly');
-        this.tell(delivery, { status: 'queued', ...end.summary }, none);
+        this.tell(delivery, acceptedOf('queued', end.summary), none);
         return;
       case 'parked':
         // Nothing leaves a node that closes, but what was refused before it was queued must not vanish.
         if (delivery.rejected.length === 0) delivery.done();
-        else delivery.done(this.rejectedError(delivery.rejected, delivery.entries.length));
+        else delivery.done(this.rejectedError(delivery.rejected, delivery.given.length));
         return;
       case 'failed':
         if (end.code === 'queue_full') this.status.tell('full');
@@ -149,7 +186,7 @@ export class Reporter {
     { summary, rejections }: Extract<MessageEnd, { kind: 'settled' }>,
   ): void {
     const succeeded = summary.accepted + summary.superseded + summary.expired > 0;
-    this.tell(delivery, succeeded ? { status: 'accepted', ...summary } : null, rejections);
+    this.tell(delivery, succeeded ? acceptedOf('accepted', summary) : null, rejections);
   }
 
   /** Carries a message's end out in its turn. What was rejected is prepared in slices. */
@@ -186,10 +223,10 @@ export class Reporter {
     accepted: Accepted | null,
     later: readonly EngineRejection[],
   ): Steps<() => void> {
-    const { entries } = delivery;
+    const { given } = delivery;
     const rejected = [...delivery.rejected];
     for (const { index, ...refusal } of later) {
-      rejected.push(this.rejectionOf(index, entries[index], refusal));
+      rejected.push(this.rejectionOf(index, given[index], refusal));
       yield;
     }
     rejected.sort((a, b) => a.index - b.index);
@@ -215,7 +252,7 @@ export class Reporter {
     // By itself: Node-RED copies whatever it sends beside something else.
     if (refused !== null) send([null, refused]);
     if (rejected.length === 0 || refused !== null) delivery.done();
-    else delivery.done(this.rejectedError(rejected, delivery.entries.length));
+    else delivery.done(this.rejectedError(rejected, delivery.given.length));
   }
 
   /** Late outcomes: after a restart, or when the message was complete once queued. */
@@ -306,6 +343,22 @@ export class Reporter {
     const text = textOr(this.RED, `error.${key}`, params, () => end.message);
     return new Error(key === 'queue_full' ? withSection(text, 'caps', this.RED) : text);
   }
+}
+
+/** Without object spread, of which the result takes more memory. */
+function acceptedOf(
+  status: string,
+  {
+    entries,
+    users,
+    associations,
+    accepted,
+    superseded,
+    expired,
+    warnings,
+  }: Extract<MessageEnd, { kind: 'queued' }>['summary'],
+): Accepted {
+  return { status, entries, users, associations, accepted, superseded, expired, warnings };
 }
 
 function plainEntry({ entry }: Recovered): unknown {

@@ -30,7 +30,7 @@ export interface BulkChunk {
   readonly readSince: number;
 }
 
-/** Entries of one message, at least one. */
+/** Entries of one message, at least one. Never spread it: it may be an object of a class, see `changed`. */
 export interface Submission {
   /** The node that reports, and the account that sends. */
   readonly source: Source;
@@ -58,24 +58,37 @@ interface Moment {
   readonly wallMs: number;
 }
 
-/** A message whose entries are being appended. */
-export interface Taken<State> {
-  readonly handedIn: HandedIn;
-  readonly entries: readonly CheckedEntry[];
-  readonly pendingMessage: PendingMessage;
-  /** The time at which all of it is taken. */
-  readonly nowMs: number;
-  readonly wallMs: number;
+/** What an appender says of a message that is taken. */
+export interface Begun<State> {
   /** Of its first row; further numbers follow. 0 where the log gives them. */
   readonly firstSeq: number;
-  /** How many rows were made of it. */
-  rows: number;
-  /** How many of its entries are stored. */
-  stored: number;
-  /** Some of them are in this machine's buffer, where no outcome can find them. */
-  isBuffered: boolean;
   /** The appender's. */
   readonly state: State;
+}
+
+/** A message whose entries are being appended. Of a class for the same reason as `Checked`. */
+export class Taken<State> {
+  /** How many rows were made of it. */
+  rows = 0;
+  /** How many of its entries are stored. */
+  stored = 0;
+  /** Some of them are in this machine's buffer, where no outcome can find them. */
+  isBuffered = false;
+  readonly firstSeq: number;
+  readonly state: State;
+
+  constructor(
+    readonly handedIn: HandedIn,
+    readonly entries: readonly CheckedEntry[],
+    readonly pendingMessage: PendingMessage,
+    /** The time at which all of it is taken. */
+    readonly nowMs: number,
+    readonly wallMs: number,
+    { firstSeq, state }: Begun<State>,
+  ) {
+    this.firstSeq = firstSeq;
+    this.state = state;
+  }
 }
 
 export interface Appender<State> {
@@ -83,12 +96,8 @@ export interface Appender<State> {
   readonly durable: boolean;
   /** Why a message with so many entries is not taken; null for one that is. */
   refusalOf(entries: number): MessageEnd | null;
-  /** A message with so many entries is taken: its first number, and what the appender keeps of it. */
-  begin(
-    entries: number,
-    pendingMessage: PendingMessage,
-    bulk: BulkChunk | undefined,
-  ): Pick<Taken<State>, 'firstSeq' | 'state'>;
+  /** A message with so many entries is taken. */
+  begin(entries: number, pendingMessage: PendingMessage, bulk: BulkChunk | undefined): Begun<State>;
   /** A row of its next entry, which has its number. */
   append(row: NewRow, entry: CheckedEntry, taken: Taken<State>): void;
   /** The rows of these messages are not stored after all. */
@@ -236,20 +245,8 @@ export class Producer<State> {
     const { source, entries: all, indexes, bulk, onEnd } = handedIn.submission;
     this.unstored -= all.length - entries.length;
     const pendingMessage = new PendingMessage(source.node, entries.length, indexes, onEnd);
-    const { firstSeq, state } = this.appender.begin(entries.length, pendingMessage, bulk);
-    const wallMs = this.clock.wallMs();
-    const taken: Taken<State> = {
-      handedIn,
-      entries,
-      pendingMessage,
-      nowMs,
-      wallMs,
-      firstSeq,
-      rows: 0,
-      stored: 0,
-      isBuffered: false,
-      state,
-    };
+    const begun = this.appender.begin(entries.length, pendingMessage, bulk);
+    const taken = new Taken(handedIn, entries, pendingMessage, nowMs, this.clock.wallMs(), begun);
     this.rows += entries.length;
     this.taken.push(taken);
     return taken;
@@ -262,7 +259,7 @@ export class Producer<State> {
     let blocks = 0;
     for (; taken.rows < entries.length && blocks < mostBlocks; taken.rows += 1) {
       const entry = entries[taken.rows]!;
-      this.appender.append(rowOf(entry, taken), entry, taken);
+      this.appender.append(new AppendedRow(entry, taken), entry, taken);
       blocks += entry.blocks.length;
       if (!isOne) this.users.add(entry.userKey);
     }
@@ -315,23 +312,40 @@ export class Producer<State> {
   }
 }
 
+/** The same submission with another source or end. */
+export function changed(
+  { source, entries, indexes, completeOn, onEnd, bulk }: Submission,
+  changes: Partial<Pick<Submission, 'source' | 'completeOn' | 'onEnd'>>,
+): Submission {
+  return { source, entries, indexes, completeOn, onEnd, ...(bulk !== undefined && { bulk }), ...changes };
+}
+
 export function checkedOf(entries: Submission['entries']): readonly CheckedEntry[] {
   return 'check' in entries ? entries.check() : entries;
 }
 
-/** Of the next entry of a message. */
-function rowOf(entry: CheckedEntry, { handedIn, firstSeq, rows, nowMs, wallMs }: Taken<unknown>): NewRow {
-  const ageMs = ageMsOf(entry, handedIn, nowMs);
-  return {
-    seq: firstSeq + rows,
-    lane: handedIn.submission.bulk === undefined ? laneOf(entry) : 'bulk',
-    userHash: hashUserKey(entry.userKey),
-    source: handedIn.submission.source,
-    eventWallMs: wallMs - ageMs,
-    eventMonoMs: nowMs - ageMs,
-    appendedWallMs: wallMs,
-    body: queuedBody(entry),
-  };
+/** The row of the next entry of a message. Of a class for the same reason as `Checked`. */
+class AppendedRow implements NewRow {
+  readonly seq: number;
+  readonly lane: NewRow['lane'];
+  readonly userHash: number;
+  readonly source: Source;
+  readonly eventWallMs: number;
+  readonly eventMonoMs: number;
+  readonly appendedWallMs: number;
+  readonly body: string;
+
+  constructor(entry: CheckedEntry, { handedIn, firstSeq, rows, nowMs, wallMs }: Taken<unknown>) {
+    const ageMs = ageMsOf(entry, handedIn, nowMs);
+    this.seq = firstSeq + rows;
+    this.lane = handedIn.submission.bulk === undefined ? laneOf(entry) : 'bulk';
+    this.userHash = hashUserKey(entry.userKey);
+    this.source = handedIn.submission.source;
+    this.eventWallMs = wallMs - ageMs;
+    this.eventMonoMs = nowMs - ageMs;
+    this.appendedWallMs = wallMs;
+    this.body = queuedBody(entry);
+  }
 }
 
 /** How long ago the event of an entry was, in whole ms; one in the future counts from when it was handed in. */

@@ -1,5 +1,5 @@
 // Reads entries of the queue back.
-import { checkedEntry, checkEntry, Findings, readUser } from './check';
+import { Checked, checkEntry, Findings, readUser } from './check';
 import type { CheckedEntry } from './entry';
 import { sentence } from './issues';
 import { isPlain } from './keys';
@@ -42,7 +42,7 @@ function readKnown(json: string, ages: boolean): CheckedEntry | null {
   const blocks = knownBlocksOf(json, end + blocksStart.length);
   if (blocks === null) return null;
   const user = readUser(id, domain, true, '', new Findings(1));
-  return user === null ? null : checkedEntry(user, json, blocks, null, ages);
+  return user === null ? null : new Checked(user, json, blocks, null, ages);
 }
 
 function readChecked(json: string, ages: boolean): CheckedEntry {

@@ -5,6 +5,7 @@ import { commonOf, type Common } from '../../src/delivery/engine-options';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
+import type { Submission } from '../../src/delivery/producer';
 import { QueueError } from '../../src/queue/store';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
@@ -39,13 +40,15 @@ describe('what a process takes for a shared log', () => {
 
   function submit(entries: number, its = entry): MessageEnd[] {
     const ends: MessageEnd[] = [];
-    producer.submit({
+    const submission = {
       source: { node: 'n', account: 'a' },
       entries: Array.from({ length: entries }, () => its),
       indexes: null,
       completeOn: 'accepted',
-      onEnd: (end) => ends.push(end),
-    });
+      onEnd: (end: MessageEnd) => ends.push(end),
+    };
+    // Without properties of its own, as one of the out node's.
+    producer.submit(Object.create(submission) as Submission);
     return ends;
   }
 

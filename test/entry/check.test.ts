@@ -31,26 +31,29 @@ describe('checkEntry', () => {
       domain: null,
       seg_block: [{ seg_id: 10001, seg_code: null, value: 1, expiration: 1440, member_id: null }],
     });
-    assert.deepEqual(checked, {
-      userKey: ':12345678900987654321',
-      spelling: '12345678900987654321',
-      body: '{"user_id":"12345678900987654321","seg_block":[{"seg_id":10001,"value":1,"expiration":1440}]}',
-      headChars: 47,
-      headBytes: 47,
-      blocks: [
-        {
-          key: 'i10001',
-          kind: 'id',
-          head: '{"seg_id":10001,"value":1',
-          headBytes: 25,
-          expiration: 1440,
-          text: '{"seg_id":10001,"value":1,"expiration":1440}',
-        },
-      ],
-      removes: false,
-      eventTimeMs: null,
-      ages: true,
-    });
+    assert.deepEqual(
+      { ...checked },
+      {
+        userKey: ':12345678900987654321',
+        spelling: '12345678900987654321',
+        body: '{"user_id":"12345678900987654321","seg_block":[{"seg_id":10001,"value":1,"expiration":1440}]}',
+        headChars: 47,
+        headBytes: 47,
+        blocks: [
+          {
+            key: 'i10001',
+            kind: 'id',
+            head: '{"seg_id":10001,"value":1',
+            headBytes: 25,
+            expiration: 1440,
+            text: '{"seg_id":10001,"value":1,"expiration":1440}',
+          },
+        ],
+        removes: false,
+        eventTimeMs: null,
+        ages: true,
+      },
+    );
   });
 
   it('gives blocks by code a key without case, but sends the code as given', () => {

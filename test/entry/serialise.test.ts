@@ -21,7 +21,7 @@ describe('parseBody', () => {
           const result = checkEntry({ ...input, ...unknown, event_time, seg_block }, options);
           assert.ok(result.ok);
           const body = queuedBody(result.entry);
-          assert.deepEqual(parseBody(body), { ...result.entry, eventTimeMs: null });
+          assert.deepEqual({ ...parseBody(body) }, { ...result.entry, eventTimeMs: null });
           assert.equal(bodyChars(result.entry), body.length);
           assert.deepEqual(Object.keys(JSON.parse(result.entry.body)).includes('newer'), 'newer' in unknown);
         },

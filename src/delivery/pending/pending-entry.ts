@@ -201,8 +201,7 @@ export class PendingEntry extends PendingBlock implements Ending {
   }
 
   get blocks(): readonly PendingBlock[] {
-    // Not a literal: V8 moves those of one place to the old generation once most survive a while. There, a list that is no longer
-    // needed keeps its entry in memory until the next full collection.
+    // Not a literal, for the same reason as `Checked`.
     return this.several?.blocks ?? Array.of(this);
   }
 

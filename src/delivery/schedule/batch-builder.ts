@@ -7,7 +7,7 @@ import { documentedRequestLimits } from './request-limits';
 import { sentExpiration, type PendingBlock } from '../pending/pending-entry';
 import type { User } from '../pending/user';
 
-/** A class for the same reason as in `PendingEntry.blocks`. */
+/** Of a class for the same reason as `Checked`. */
 export class PackedUser {
   constructor(
     readonly user: User,

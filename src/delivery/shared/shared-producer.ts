@@ -8,7 +8,7 @@ import type { Clock } from '../../clock';
 import type { Common } from '../engine-options';
 import type { FreshRow } from '../loader';
 import { closedEnd, endOf, type MessageEnd } from '../pending-messages';
-import { Producer, type Appender, type Submission } from '../producer';
+import { changed, Producer, type Appender, type Submission } from '../producer';
 import { deletionTexts, type Deletion } from '../respond/deletions';
 import { nothingEnd, openingEnd, queueFullEnd, storeEnd } from '../respond/not-accepted';
 import type { Counters, Outcome } from '../respond/reports';
@@ -83,7 +83,8 @@ export class SharedProducer {
       this.clock.endOfTurn(() => submission.onEnd(refusal));
       return;
     }
-    this.producer.push({ ...submission, source: { ...submission.source, instance: this.parts.instance } });
+    const source = { ...submission.source, instance: this.parts.instance };
+    this.producer.push(changed(submission, { source }));
     this.askPump();
   }
 

@@ -8,6 +8,7 @@ import { Engine, type EngineOptions, type Recovered } from '../../../src/deliver
 import type { Sender } from '../../../src/delivery/sender';
 import { requestLimitsOf } from '../../../src/delivery/schedule/request-limits';
 import type { MessageEnd } from '../../../src/delivery/pending-messages';
+import type { Submission } from '../../../src/delivery/producer';
 import type { QueueStore } from '../../../src/queue/store';
 import type { SqliteLog } from '../../../src/queue/sqlite/sqlite-log';
 import { SqliteStore } from '../../../src/queue/sqlite/sqlite-store';
@@ -351,12 +352,12 @@ export class World {
     history.messages.push(record);
     this.mostPending = Math.max(this.mostPending, this.engine.counters.waiting);
     let returned = false;
-    this.engine.submit({
+    const submission = {
       source: { node, account },
       entries: record.entries.map(({ blocks }, index) => this.checked({ ...entries[index]!, blocks })),
       indexes: null,
       completeOn,
-      onEnd: (end) => {
+      onEnd: (end: MessageEnd) => {
         if (!returned) history.complain('a message ended before submit returned');
         if (message.end !== null) history.complain(`a message ended twice: ${message.end.kind}, ${end.kind}`);
         message.end = end;
@@ -364,7 +365,9 @@ export class World {
         record.end = endOf(end);
         record.endMs = this.clock.world.nowMs;
       },
-    });
+    };
+    // Without properties of its own, as one of the out node's: a spread would lose them all.
+    this.engine.submit(Object.create(submission) as Submission);
     returned = true;
     return message;
   }
