@@ -28,7 +28,7 @@ import type { AccountNode } from '../account/account-api';
 import { orphanedQueuesOf } from '../account/process-wide';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { AccountUse } from '../shared/account-use';
-import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
+import { isWired, noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
 import { InOrder } from '../shared/in-order';
 import { statusText } from '../shared/queue-state';
 import { problemsText, readSaved, type Reading, type Saved } from '../shared/saved';
@@ -99,8 +99,9 @@ class OutNode {
 
   start(reading: Reading<OutSettings>): void {
     const { RED, node, reader } = this;
+    const isAnyWired = (): boolean => isWired(node, 0) || isWired(node, 1);
     node.on('input', (message, send, done) =>
-      this.input(new Delivery(message, send, done as (error?: string) => void, this)),
+      this.input(new Delivery(message, isAnyWired() ? send : null, done as (error?: string) => void, this)),
     );
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     noStatusOnceRemoved(node);

@@ -42,13 +42,16 @@ export class Delivery implements Unchecked, Submission {
   input: unknown;
   /** Rejected before anything was queued. */
   rejected: readonly Rejection[] = none;
-  private isDone = false;
 
-  /** @param end Node-RED's `done`; takes a text, since the debug sidebar shows only 30 characters of an error object */
+  /**
+   * @param send null if nothing is behind the node, so that Node-RED's function need not be kept
+   * @param end Node-RED's `done`; takes a text, since the debug sidebar shows only 30 characters of an error object. Null once
+   *   it is called.
+   */
   constructor(
     readonly message: Message,
-    readonly send: (messages: (NodeMessage | null)[]) => void,
-    private readonly end: (error?: string) => void,
+    readonly send: ((messages: (NodeMessage | null)[]) => void) | null,
+    private end: ((error?: string) => void) | null,
     private readonly node: DeliveringNode,
   ) {}
 
@@ -89,10 +92,11 @@ export class Delivery implements Unchecked, Submission {
 
   /** Counts once; later calls do nothing. */
   done(error?: Error): void {
-    if (this.isDone) return;
-    this.isDone = true;
-    if (error === undefined) this.end();
-    else this.end(error.message);
+    const { end } = this;
+    if (end === null) return;
+    this.end = null;
+    if (error === undefined) end();
+    else end(error.message);
   }
 }
 
@@ -244,7 +248,9 @@ export class Reporter {
     rejected: readonly Rejection[],
     refused: Message | null,
   ): void {
-    const { message, send } = delivery;
+    const { message } = delivery;
+    // A wire may have been added since.
+    const send = delivery.send ?? ((messages) => this.node.send(messages));
     if (accepted !== null) {
       message.audience = accepted;
       send([message, null]);

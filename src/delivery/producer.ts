@@ -8,9 +8,9 @@ import { queuedBody } from '../entry/serialise';
 import type { NewRow, Source } from '../queue/store';
 import type { Clock } from '../clock';
 import type { Common } from './engine-options';
-import { Fifo } from './pending/fifo';
 import { laneOf } from './pending/pending-entry';
 import { closedEnd, PendingMessage, type MessageEnd } from './pending-messages';
+import { WaitingLine, type HandedIn, type Moment } from './waiting-line';
 
 /** Entries that are checked when their message is taken, so that messages which wait for that take less memory. */
 export interface Unchecked {
@@ -42,20 +42,6 @@ export interface Submission {
   readonly onEnd: (end: MessageEnd) => void;
   /** Its entries go behind all others. Their outcomes are not the message's. */
   readonly bulk?: BulkChunk;
-}
-
-/** A message that waits to be taken. What is in it ages from when it was handed in, whatever the wall clock does since. */
-interface HandedIn {
-  readonly submission: Submission;
-  /** From 1 up. */
-  readonly number: number;
-  readonly at: Moment;
-}
-
-interface Moment {
-  /** Monotonic ms, and the wall clock's epoch ms at that time. */
-  readonly monoMs: number;
-  readonly wallMs: number;
 }
 
 /** What an appender says of a message that is taken. */
@@ -126,7 +112,7 @@ export class Producer<State> {
   private lastAt: Moment | null = null;
   /** Messages of which some entries are not stored yet; of the last one perhaps not all rows are made. */
   readonly taken: Taken<State>[] = [];
-  private waiting = new Fifo<HandedIn>();
+  private waiting = new WaitingLine();
   private partlyTaken: Taken<State> | null = null;
   /** Of the message that is being taken, if it has several entries. */
   private users = new Set<string>();
@@ -152,8 +138,8 @@ export class Producer<State> {
 
   /** Every message up to this number is stored, or was refused. */
   get storedThrough(): number {
-    const oldest = this.taken[0]?.handedIn ?? this.waiting.peek();
-    return oldest === undefined ? this.pushed : oldest.number - 1;
+    const oldest = this.taken[0]?.handedIn.number ?? this.waiting.nextNumber;
+    return oldest === undefined ? this.pushed : oldest - 1;
   }
 
   /** Whether something was handed in that is neither stored nor refused. */
@@ -173,7 +159,7 @@ export class Producer<State> {
   push(submission: Submission): void {
     this.pushed += 1;
     this.unstored += submission.entries.length;
-    this.waiting.push({ submission, number: this.pushed, at: this.now() });
+    this.waiting.push(submission, this.pushed, this.now());
   }
 
   /** Messages of the same ms share an object. */
@@ -191,11 +177,12 @@ export class Producer<State> {
   /** Ends what was not taken yet: of one node, or of all. */
   refuse(end: MessageEnd, node: string | null = null): void {
     const before = this.waiting;
-    this.waiting = new Fifo();
+    this.waiting = new WaitingLine();
     const refused: Submission[] = [];
-    for (const one of before) {
-      if (node === null || one.submission.source.node === node) refused.push(one.submission);
-      else this.waiting.push(one);
+    for (let one = before.shift(); one !== undefined; one = before.shift()) {
+      const { submission, number, at } = one;
+      if (node === null || submission.source.node === node) refused.push(submission);
+      else this.waiting.push(submission, number, at);
     }
     for (const submission of refused) this.refuseOne(submission, end);
   }
@@ -219,7 +206,7 @@ export class Producer<State> {
   take(nowMs: number): boolean {
     this.lastAt = null;
     let blocks = this.partlyTaken === null ? 0 : this.takeSome(this.partlyTaken, this.blocksPerSlice);
-    while (blocks < this.blocksPerSlice && this.takesAlso(this.waiting.peek())) {
+    while (blocks < this.blocksPerSlice && this.takesAlso(this.waiting.next)) {
       const handedIn = this.waiting.shift()!;
       this.reachMarks(handedIn.number);
       const entries = checkedOf(handedIn.submission.entries);
@@ -228,16 +215,15 @@ export class Producer<State> {
         blocks += this.takeSome(this.begin(handedIn, entries, nowMs), this.blocksPerSlice - blocks);
       else this.refuseOne(handedIn.submission, refusal);
     }
-    const next = this.waiting.peek();
-    if (this.partlyTaken !== null || this.takesAlso(next)) return false;
-    this.reachMarks(next?.number ?? Infinity);
+    if (this.partlyTaken !== null || this.takesAlso(this.waiting.next)) return false;
+    this.reachMarks(this.waiting.nextNumber ?? Infinity);
     this.rows = 0;
     return true;
   }
 
-  private takesAlso(handedIn: HandedIn | undefined): boolean {
-    if (handedIn === undefined) return false;
-    return this.rows === 0 || this.rows + handedIn.submission.entries.length <= rowsPerTurn;
+  private takesAlso(submission: Submission | undefined): boolean {
+    if (submission === undefined) return false;
+    return this.rows === 0 || this.rows + submission.entries.length <= rowsPerTurn;
   }
 
   /** Numbers all of its entries at once, so that a deletion that is requested meanwhile covers all of them or none. */
