@@ -105,6 +105,7 @@ const none: readonly never[] = [];
 /** The value of `msg.audience` on the first output. */
 type Accepted = Readonly<Record<string, unknown>> & { readonly status: string };
 type Refusal = Pick<Rejection, 'code' | 'message'>;
+type Summary = Extract<MessageEnd, { kind: 'queued' }>['summary'];
 type EngineRejection = Refusal & Pick<Rejection, 'index'>;
 
 export class Reporter {
@@ -148,7 +149,7 @@ export class Reporter {
         return;
       case 'queued':
         if (end.reason === 'tooManyOpen') this.status.tell('queuedOnly');
-        this.tell(delivery, acceptedOf('queued', end.summary), none);
+        this.tell(delivery, acceptedOf(delivery, 'queued', end.summary), none);
         return;
       case 'parked':
         // Nothing leaves a node that closes, but what was refused before it was queued must not vanish.
@@ -190,7 +191,7 @@ export class Reporter {
     { summary, rejections }: Extract<MessageEnd, { kind: 'settled' }>,
   ): void {
     const succeeded = summary.accepted + summary.superseded + summary.expired > 0;
-    this.tell(delivery, succeeded ? acceptedOf('accepted', summary) : null, rejections);
+    this.tell(delivery, succeeded ? acceptedOf(delivery, 'accepted', summary) : null, rejections);
   }
 
   /** Carries a message's end out in its turn. What was rejected is prepared in slices. */
@@ -351,19 +352,10 @@ export class Reporter {
   }
 }
 
-/** Without object spread, of which the result takes more memory. */
-function acceptedOf(
-  status: string,
-  {
-    entries,
-    users,
-    associations,
-    accepted,
-    superseded,
-    expired,
-    warnings,
-  }: Extract<MessageEnd, { kind: 'queued' }>['summary'],
-): Accepted {
+/** Without object spread, of which the result takes more memory. Null if nothing is behind the node. */
+function acceptedOf({ send }: Delivery, status: string, summary: Summary): Accepted | null {
+  if (send === null) return null;
+  const { entries, users, associations, accepted, superseded, expired, warnings } = summary;
   return { status, entries, users, associations, accepted, superseded, expired, warnings };
 }
 

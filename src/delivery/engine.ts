@@ -9,7 +9,7 @@ import type { EngineStats } from './engine-stats';
 import type { Monitor } from './monitor/monitor';
 import type { SentCountStore } from './monitor/sent-counts';
 import { RecentUsers } from './pending/recent-users';
-import type { Submission } from './producer';
+import type { Submission } from './submission';
 import type { Deleted, Erased } from './respond/deletions';
 import type { Recovered } from './pending-messages';
 import type { NodeListeners } from './respond/node-listeners';
@@ -25,7 +25,7 @@ import { erasureNode } from './sync/suppressions';
 export { defaultPageRows, type EngineOptions } from './engine-options';
 export type { EngineState, EngineStats } from './engine-stats';
 export type { Recovered } from './pending-messages';
-export type { Submission } from './producer';
+export type { Submission } from './submission';
 export type { Counters } from './respond/reports';
 export type { QueueCaps } from './respond/not-accepted';
 

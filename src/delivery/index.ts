@@ -7,7 +7,7 @@ export { type Sample, sampleEveryMs } from './monitor/history';
 export { latencyBoundsMs } from './monitor/latency';
 export type { LoggedError } from './monitor/monitor';
 export type { MessageEnd } from './pending-messages';
-export type { Submission, Unchecked } from './producer';
+export type { Submission, Unchecked } from './submission';
 export {
   type EngineInfo,
   engineKey,

@@ -1,6 +1,6 @@
 // The lease under which a sender works.
 
-import type { Submission } from './producer';
+import type { Submission } from './submission';
 import type { Outcome } from './respond/reports';
 
 export interface SenderLease {

@@ -13,7 +13,7 @@ import type { SentCountStore } from './monitor/sent-counts';
 import type { RecentUsers } from './pending/recent-users';
 import { closedEnd, type MessageEnd } from './pending-messages';
 import type { FreshRow } from './loader';
-import { changed, type BulkChunk, type Submission } from './producer';
+import { changed, type BulkChunk, type Submission } from './submission';
 import type { Deleted, Erased } from './respond/deletions';
 import { asQueueError, nothingEnd, openingEnd } from './respond/not-accepted';
 import type { Counters } from './respond/reports';

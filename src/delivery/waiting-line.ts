@@ -2,7 +2,7 @@
 // it: numbers and times belong to runs of messages.
 
 import { Fifo } from './pending/fifo';
-import type { Submission } from './producer';
+import type { Submission } from './submission';
 
 export interface Moment {
   /** Monotonic ms, and the wall clock's epoch ms at that time. */

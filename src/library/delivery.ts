@@ -18,7 +18,7 @@ export { SqliteStore } from '../queue/sqlite/sqlite-store';
 export { systemClock, type Clock } from '../clock';
 export { dryRun } from '../delivery/dry-run';
 export { Engine, type EngineOptions, type EngineState, type EngineStats } from '../delivery/engine';
-export type { Unchecked } from '../delivery/producer';
+export type { Unchecked } from '../delivery/submission';
 export type { Counters, MemberQueue, QueueCaps, Recovered, Submission } from '../delivery/engine';
 export {
   Registry,

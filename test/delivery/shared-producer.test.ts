@@ -5,7 +5,7 @@ import { commonOf, type Common } from '../../src/delivery/engine-options';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
-import type { Submission } from '../../src/delivery/producer';
+import type { Submission } from '../../src/delivery/submission';
 import { QueueError } from '../../src/queue/store';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';

@@ -58,6 +58,17 @@ describe('the out node', () => {
     assert.deepEqual([flow.rejected.length, flow.errors.length], [0, 0]);
   });
 
+  it('completes a message with nothing behind it, and adds nothing to it', async () => {
+    await load(nodes({ wires: [[], []] }), login(), flow);
+    await flow.send({ payload: entry(1) }, { payload: [entry(2), {}] });
+    assert.deepEqual(
+      flow.completed.map((message: any) => message.audience),
+      [undefined],
+    );
+    assert.match(flow.error, /user_id/);
+    assert.equal(sandbox.state().length, 2);
+  });
+
   it('follows an account that a variable names through a deploy of the changed nodes, and turns red without it', async () => {
     process.env.IA_ACCOUNT = 'account';
     const second = await startSandbox();

@@ -6,7 +6,7 @@
 
 import { hashUserKey } from '../../entry/keys';
 import type { Row } from '../../queue/store';
-import { checkedOf, type Submission } from '../producer';
+import { checkedOf, type Submission } from '../submission';
 
 /** 256 KiB, independent of the number of users. */
 const bitCount = 2 ** 21;

@@ -8,7 +8,7 @@ import type { Batch, Instance, SharedLog } from '../../queue/shared-log';
 import type { Common } from '../engine-options';
 import type { FreshRow } from '../loader';
 import { closedEnd, type MessageEnd } from '../pending-messages';
-import { checkedOf, type BulkChunk, type Submission } from '../producer';
+import { checkedOf, type BulkChunk, type Submission } from '../submission';
 import { asQueueError, nothingEnd, queueFullEnd, storeEnd } from '../respond/not-accepted';
 import { sleep } from './store-and-forward';
 

@@ -11,7 +11,7 @@ import type { Common, SharedQueueOptions } from '../engine-options';
 import type { EngineStats } from '../engine-stats';
 import { SentCountStore } from '../monitor/sent-counts';
 import { closedEnd } from '../pending-messages';
-import type { Submission } from '../producer';
+import type { Submission } from '../submission';
 import type { Erased } from '../respond/deletions';
 import { asQueueError } from '../respond/not-accepted';
 import type { Counters } from '../respond/reports';

@@ -6,7 +6,7 @@ import type { Source } from '../../queue/store';
 import type { SyncStore } from '../../queue/sync-store';
 import type { EngineParts } from '../engine-parts';
 import type { MessageEnd } from '../pending-messages';
-import type { Submission } from '../producer';
+import type { Submission } from '../submission';
 import type { Deleted, Erased } from '../respond/deletions';
 import type { BulkListener } from './bulk-entries';
 import { erasureNode } from './suppressions';

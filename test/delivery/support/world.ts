@@ -8,7 +8,7 @@ import { Engine, type EngineOptions, type Recovered } from '../../../src/deliver
 import type { Sender } from '../../../src/delivery/sender';
 import { requestLimitsOf } from '../../../src/delivery/schedule/request-limits';
 import type { MessageEnd } from '../../../src/delivery/pending-messages';
-import type { Submission } from '../../../src/delivery/producer';
+import type { Submission } from '../../../src/delivery/submission';
 import type { QueueStore } from '../../../src/queue/store';
 import type { SqliteLog } from '../../../src/queue/sqlite/sqlite-log';
 import { SqliteStore } from '../../../src/queue/sqlite/sqlite-store';
