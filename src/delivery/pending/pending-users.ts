@@ -79,6 +79,7 @@ export class PendingUsers {
    * that one is newer news. So a refresh that stays is the oldest entry.
    */
   private withdrawRefresh(user: User, added: PendingEntry): void {
+    if (!user.hasSeveral) return;
     const [oldest, second] = user.entries;
     if (second === undefined) return;
     const refresh = added === oldest ? second : added;

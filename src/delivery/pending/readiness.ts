@@ -58,6 +58,8 @@ export class Readiness {
    * Account for the user's next request: the first one that can send now, of those whose blocks may go next.
    */
   private accountOf(user: User, nowMs: number): string {
+    const { onlyAccount } = user;
+    if (onlyAccount !== null) return this.logins.serving(onlyAccount) ?? onlyAccount;
     const accounts = user.nextAccounts(this.heldNow(nowMs));
     if (accounts.length === 1) return this.logins.serving(accounts[0]!) ?? accounts[0]!;
     const serving = accounts.map((account) => this.logins.serving(account) ?? account);

@@ -116,6 +116,11 @@ export class User implements EntryOwner, Placed<User> {
     return this.only === null ? none : [this.only];
   }
 
+  /** Whether the user has had several blocks at a time. */
+  get hasSeveral(): boolean {
+    return this.several !== null;
+  }
+
   /** Adds an entry; rows read from disk may be older than entries in memory. */
   add(entry: PendingEntry): void {
     entry.owner = this;
@@ -294,10 +299,14 @@ export class User implements EntryOwner, Placed<User> {
     return account === null ? null : { blocks: only.blocks, account };
   }
 
-  /** Accounts of the blocks that the next request may take; at least one if the user `waits`. */
+  /** Account of the only block; null if the user `hasSeveral`, or has none. */
+  get onlyAccount(): string | null {
+    return this.only?.source.account ?? null;
+  }
+
+  /** Accounts of the blocks that the next request may take, of a user that `hasSeveral`; at least one if it `waits`. */
   nextAccounts(held: Held = nobody): readonly string[] {
-    if (this.several !== null) return this.several.waitingBlocks.nextAccounts(held);
-    return this.only === null ? none : [this.only.source.account];
+    return this.several?.waitingBlocks.nextAccounts(held) ?? none;
   }
 
   /** Minimum of `until` over the blocks that may be sent next. Needs at least one waiting block. */
