@@ -134,8 +134,10 @@ function revived(played: Played): string[] {
   const events = eventsOf(played);
   const byValue = new Map(events.map((event) => [event.block.value, event]));
   const runs = played.history.runs.map(({ rows, status, endMs, atMs }) => ({
-    names: new Set(rows.map(({ user, domain }) => userName(user, domain))),
+    values: new Map(rows.map(({ user, domain, value }) => [userName(user, domain), value])),
     overMs: status === 'failed' ? atMs : endMs,
+    // What it has appended is sent all the same: after a removal that was appended before it, and that is sent late.
+    isReplaced: status === 'replaced',
   }));
   const found: string[] = [];
   for (const removal of sent) {
@@ -147,8 +149,11 @@ function revived(played: Played): string[] {
       if (add.name !== name || add.expiration === -1 || add.request.sentMs <= request.settledMs) continue;
       const isNewer = (byValue.get(add.value)?.appendedMs ?? -Infinity) >= event.atMs;
       // The takeovers of a shared queue may delay a removal so long that a run which was handed in later is over before.
-      const sinceMs = isShared(played) ? event.atMs : request.settledMs;
-      const isOfRun = runs.some(({ names, overMs }) => names.has(name) && overMs >= sinceMs);
+      const isOfRun = runs.some(
+        ({ values, overMs, isReplaced }) =>
+          values.get(name) === add.value &&
+          overMs >= (isReplaced || isShared(played) ? event.atMs : request.settledMs),
+      );
       if (!isNewer && !isOfRun)
         found.push(
           `${name} is added by #${add.request.number} (v${add.value}) after v${value} had removed the user`,
@@ -189,14 +194,22 @@ function suppressedStays(played: Played): string[] {
     const name = userName(user, domain);
     const lifted = history.lifted.filter((one) => one.user === user && one.askedMs >= askedMs);
     const untilMs = Math.min(Infinity, ...lifted.map((one) => one.askedMs));
+    const blocksIn = ({ users }: RequestRecord): Block[] =>
+      users.flatMap((one) => (userName(one.user, one.domain) === name ? one.blocks : []));
+    // It ended before, and may be sent again: a lost request may bring back an older state of its segment.
+    const isResend = ({ seg_id: id, value }: Block): boolean =>
+      id !== plan.setup.syncedSegment &&
+      history.requests.some(
+        (request) =>
+          request.answer === 'accepted' &&
+          request.settledMs <= doneMs &&
+          blocksIn(request).some((block) => block.value === value),
+      );
     const adds = history.requests.filter(
-      ({ sentMs, users }) =>
-        sentMs > doneMs + slackMs &&
-        sentMs < untilMs &&
-        users.some(
-          (one) =>
-            userName(one.user, one.domain) === name && one.blocks.some(({ expiration }) => expiration !== -1),
-        ),
+      (request) =>
+        request.sentMs > doneMs + slackMs &&
+        request.sentMs < untilMs &&
+        blocksIn(request).some((block) => block.expiration !== -1 && !isResend(block)),
     );
     const found = adds.map(({ number }) => `#${number} adds ${name}, who is suppressed`);
     const purges = plan.actions.some((action) => action.kind === 'operator' && action.asks === 'purge');
