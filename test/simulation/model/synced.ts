@@ -23,9 +23,6 @@ export function synced(played: Played): string[] {
   ];
 }
 
-/** Longest time in which a sender tries to store what the service accepted. */
-const lostMs = 10_000;
-
 function isShared({ plan }: Played): boolean {
   return plan.setup.members[0]!.queue === 'shared';
 }
@@ -75,7 +72,7 @@ function mayBe(memberKey: string, played: Played): boolean {
 /** When nothing is pending, the members in the table are those at the service. */
 function tableIsService(played: Played): string[] {
   if (played.synced === undefined || played.synced === null) return [];
-  const { inTable, atService } = played.synced;
+  const { inTable, atService, atMs } = played.synced;
   const held = new Map(atService.map(({ user, domain, value }) => [userName(user, domain), value]));
   const known = new Map([...inTable].map(([key, { value }]) => [key, value]));
   // Of these the table does not say what the service has.
@@ -84,24 +81,28 @@ function tableIsService(played: Played): string[] {
       .filter(([, { state, changeRejected }]) => state === 'rejected' || changeRejected === true)
       .map(([key]) => key),
   );
-  const unknown = unknownUsers(played);
+  const unknown = unknownUsers(played, atMs);
   return [...new Set([...held.keys(), ...known.keys()])]
     .filter((name) => held.get(name) !== known.get(name) && !unknown.has(name) && !rejected.has(name))
     .slice(0, 3)
     .map((name) => `${name}: the table has v${known.get(name)}, the service v${held.get(name)}`);
 }
 
-/** Entries that a purge or an erasure discarded may have been carried out, although no reply said so. */
-function unknownUsers(played: Played): ReadonlySet<string> {
-  if (played.history.discards.length === 0) return new Set();
-  const { deaths } = played.history;
-  // Accepted, but its sender died before that was stored, and the next one carried out the purge.
-  const isLost = ({ instance, settledMs }: RequestRecord): boolean =>
-    deaths.some(
-      ({ instance: its, atMs }) => its === instance && atMs >= settledMs && atMs < settledMs + lostMs,
+/** Entries that a purge or an erasure discarded may have been carried out, although no reply said so, or it was not stored. */
+function unknownUsers(played: Played, untilMs = Infinity): ReadonlySet<string> {
+  const { committedMembers, deaths, discards } = played.history;
+  const isDiscarded = ({ name, request }: Sent): boolean =>
+    discards.some(
+      ({ user, doneMs }) => (user === null || name.endsWith(`:${user}`)) && doneMs >= request.sentMs,
+    );
+  // Accepted, but its sender died, or lost its lease, before that was stored, and the next one carried out the purge.
+  const isLost = ({ name, request: { instance, settledMs } }: Sent): boolean =>
+    (isShared(played) || deaths.some((death) => death.instance === instance && death.atMs >= settledMs)) &&
+    !committedMembers.some(
+      ({ atMs, change }) => change.memberKey === name && atMs >= settledMs && atMs <= untilMs,
     );
   const unanswered = sentOf(played).filter(
-    ({ request }) => request.answer !== 'accepted' || (isShared(played) && isLost(request)),
+    (sent) => isDiscarded(sent) && (sent.request.answer !== 'accepted' || isLost(sent)),
   );
   return new Set(unanswered.map(({ name }) => name));
 }
@@ -196,20 +197,21 @@ function suppressedStays(played: Played): string[] {
     const untilMs = Math.min(Infinity, ...lifted.map((one) => one.askedMs));
     const blocksIn = ({ users }: RequestRecord): Block[] =>
       users.flatMap((one) => (userName(one.user, one.domain) === name ? one.blocks : []));
-    // It ended before, and may be sent again: a lost request may bring back an older state of its segment.
-    const isResend = ({ seg_id: id, value }: Block): boolean =>
-      id !== plan.setup.syncedSegment &&
-      history.requests.some(
-        (request) =>
-          request.answer === 'accepted' &&
-          request.settledMs <= doneMs &&
-          blocksIn(request).some((block) => block.value === value),
+    const accepted = history.requests
+      .filter(({ answer }) => answer === 'accepted')
+      .flatMap((request) => blocksIn(request).map((block) => ({ block, settledMs: request.settledMs })));
+    // It ended before the erasure, and is sent again before the removal: an older request may have undone it.
+    const isResend = ({ seg_id: id, value }: Block, sentMs: number): boolean =>
+      accepted.some(({ block, settledMs }) => block.value === value && settledMs <= doneMs) &&
+      !accepted.some(
+        ({ block, settledMs }) =>
+          block.seg_id === id && block.expiration === -1 && settledMs > doneMs && settledMs <= sentMs,
       );
     const adds = history.requests.filter(
       (request) =>
         request.sentMs > doneMs + slackMs &&
         request.sentMs < untilMs &&
-        blocksIn(request).some((block) => block.expiration !== -1 && !isResend(block)),
+        blocksIn(request).some((block) => block.expiration !== -1 && !isResend(block, request.sentMs)),
     );
     const found = adds.map(({ number }) => `#${number} adds ${name}, who is suppressed`);
     const purges = plan.actions.some((action) => action.kind === 'operator' && action.asks === 'purge');
