@@ -246,6 +246,37 @@ describe('after an ambiguous request', () => {
     assert.deepEqual(world.violations(), []);
   });
 
+  it('an older state is not resent before a newer one that has to be read from disk after a crash', async () => {
+    let drops = true;
+    const options: { -readonly [P in keyof WorldOptions]: WorldOptions[P] } = {
+      seed: 1,
+      delayMs: () => 10,
+      fateOf: () => (drops ? 'dropped' : null),
+    };
+    const world = new World(options);
+    for (let i = 1; i < 20; i += 1) world.add(device(i), [{ seg_id: 1, value: 1 }]);
+    await world.clock.advance(timeoutMs);
+    drops = false;
+    for (let i = 2; i < 20; i += 1) world.add(device(i), [{ seg_id: 1, expiration: -1 }]);
+    for (const block of [{ value: 2 }, { expiration: -1 }]) {
+      world.add(user, [{ seg_id: 1, ...block }]);
+      await world.clock.advance(4_000);
+    }
+    assert.equal(world.engine.counters.waiting, 0);
+    // Not even the other removals.
+    options.memoryMark = 3;
+    options.pageRows = 2;
+    world.kill();
+    await world.rest(120_000);
+    assert.deepEqual(world.violations(), []);
+    const states = world.service.log.filter((one) => one.user === `idfa:${user}`);
+    assert.ok(states.length > 2, 'nothing was resent');
+    assert.deepEqual(
+      states.map(({ removed }) => removed),
+      states.map((_, at) => at > 0),
+    );
+  });
+
   it('or a failed one, a newer state does not wait for the backoff', async () => {
     let waited = 0;
     for (let seed = 1; seed <= 12; seed += 1) {

@@ -450,6 +450,17 @@ describe('an erased user of a synced segment', () => {
     assert.equal(world.service.members.size, 0);
   });
 
+  it('is removed if the queue is not open yet when the user is erased', async () => {
+    const world = await new SyncedWorld({ commitMs: 20 }).ready();
+    await world.append([add(1), add(2)]);
+    await world.clock.advance(1_000);
+    world.kill();
+    const done = world.engine.erase([erased], device(1));
+    await world.rest(30_000);
+    assert.equal((await done).segments, 1);
+    assert.deepEqual([...world.service.members.keys()], [`idfa:${device(2)} 7`]);
+  });
+
   it('stays where no synced segment has the user, and may be added again', async () => {
     const world = await new SyncedWorld().ready();
     world.add(device(1), [{ seg_id: 8 }]);

@@ -4,6 +4,9 @@
 // A lane is read in order. So when an entry comes into memory, older unread rows of its user are only in other lanes:
 // typically adds in a backlog on disk, when a removal comes. Every older row of the user is then read, as many at a time as
 // memory allows. Until they are in memory, ended entries that are newer stay there (see PendingUsers.forget).
+//
+// Of a row to repeat, which an earlier process left, newer rows may have been delivered, too. They are read in the same way, so that
+// it does not undo them.
 
 import { lanes, type Lane, type QueueStore, type Row, type UserRange } from '../../queue/store';
 import type { User } from './user';
@@ -69,6 +72,11 @@ export class OlderRows {
       this.ask(user, seq - 1, false);
       return;
     }
+  }
+
+  /** A row to repeat has come into memory: newer rows of its user up to this one, of earlier processes, must follow. */
+  needNewer(user: User, throughSeq: number): void {
+    if (this.readAhead.hasUnreadThrough(throughSeq)) this.ask(user, throughSeq, false);
   }
 
   /** Every row of the user up to this one is to be erased. */

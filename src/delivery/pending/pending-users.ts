@@ -69,8 +69,11 @@ export class PendingUsers {
     endBackoff(user);
     this.withdrawRefresh(user, entry);
     // An entry that is not sent, such as a deleted one, needs nothing older to be read before it.
-    if (entry.unended > 0 && this.deletions.of(entry) === null)
-      this.readAhead.older.need(user, entry.lane, entry.seq);
+    if (entry.unended > 0 && this.deletions.of(entry) === null) {
+      const { older, openedThroughSeq } = this.readAhead;
+      older.need(user, entry.lane, entry.seq);
+      if (entry.row === 'repeat') older.needNewer(user, openedThroughSeq);
+    }
     return user;
   }
 

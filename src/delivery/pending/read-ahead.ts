@@ -53,6 +53,8 @@ export class ReadAhead {
   };
   /** Every row up to this sequence number is committed. */
   private tail = 0;
+  /** The last row of earlier processes. */
+  openedThroughSeq = 0;
 
   constructor(
     private readonly store: QueueStore,
@@ -66,6 +68,7 @@ export class ReadAhead {
   /** Initialises the cursors; after opening every row is unread. */
   opened(opened: Opened): void {
     this.tail = opened.lastSeq;
+    this.openedThroughSeq = opened.lastSeq;
     for (const lane of lanes) {
       const state = this.states[lane];
       state.written = opened.lastSeq;

@@ -120,6 +120,8 @@ export class MemberSync {
    * removes the user from every synced segment, and suppresses later adds.
    */
   async erase(userKeys: readonly string[], userId: string, erase: () => Promise<Deleted>): Promise<Erased> {
+    // Until then no segment counts as kept.
+    await this.opened;
     const found = this.parts.members.any ? await this.store.segmentsOf(memberKeysOf(userKeys, userId)) : [];
     if (found.length === 0) return { ...(await erase()), segments: 0 };
     const members = [...new Set(found.map(({ memberKey }) => memberKey))];

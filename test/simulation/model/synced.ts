@@ -23,9 +23,6 @@ export function synced(played: Played): string[] {
   ];
 }
 
-/** Longest time in which a sender tries to store what the service accepted. */
-const lostMs = 10_000;
-
 function isShared({ plan }: Played): boolean {
   return plan.setup.members[0]!.queue === 'shared';
 }
@@ -75,7 +72,7 @@ function mayBe(memberKey: string, played: Played): boolean {
 /** When nothing is pending, the members in the table are those at the service. */
 function tableIsService(played: Played): string[] {
   if (played.synced === undefined || played.synced === null) return [];
-  const { inTable, atService } = played.synced;
+  const { inTable, atService, atMs } = played.synced;
   const held = new Map(atService.map(({ user, domain, value }) => [userName(user, domain), value]));
   const known = new Map([...inTable].map(([key, { value }]) => [key, value]));
   // Of these the table does not say what the service has.
@@ -84,24 +81,28 @@ function tableIsService(played: Played): string[] {
       .filter(([, { state, changeRejected }]) => state === 'rejected' || changeRejected === true)
       .map(([key]) => key),
   );
-  const unknown = unknownUsers(played);
+  const unknown = unknownUsers(played, atMs);
   return [...new Set([...held.keys(), ...known.keys()])]
     .filter((name) => held.get(name) !== known.get(name) && !unknown.has(name) && !rejected.has(name))
     .slice(0, 3)
     .map((name) => `${name}: the table has v${known.get(name)}, the service v${held.get(name)}`);
 }
 
-/** Entries that a purge or an erasure discarded may have been carried out, although no reply said so. */
-function unknownUsers(played: Played): ReadonlySet<string> {
-  if (played.history.discards.length === 0) return new Set();
-  const { deaths } = played.history;
-  // Accepted, but its sender died before that was stored, and the next one carried out the purge.
-  const isLost = ({ instance, settledMs }: RequestRecord): boolean =>
-    deaths.some(
-      ({ instance: its, atMs }) => its === instance && atMs >= settledMs && atMs < settledMs + lostMs,
+/** Entries that a purge or an erasure discarded may have been carried out, although no reply said so, or it was not stored. */
+function unknownUsers(played: Played, untilMs = Infinity): ReadonlySet<string> {
+  const { committedMembers, deaths, discards } = played.history;
+  const isDiscarded = ({ name, request }: Sent): boolean =>
+    discards.some(
+      ({ user, doneMs }) => (user === null || name.endsWith(`:${user}`)) && doneMs >= request.sentMs,
+    );
+  // Accepted, but its sender died, or lost its lease, before that was stored, and the next one carried out the purge.
+  const isLost = ({ name, request: { instance, settledMs } }: Sent): boolean =>
+    (isShared(played) || deaths.some((death) => death.instance === instance && death.atMs >= settledMs)) &&
+    !committedMembers.some(
+      ({ atMs, change }) => change.memberKey === name && atMs >= settledMs && atMs <= untilMs,
     );
   const unanswered = sentOf(played).filter(
-    ({ request }) => request.answer !== 'accepted' || (isShared(played) && isLost(request)),
+    (sent) => isDiscarded(sent) && (sent.request.answer !== 'accepted' || isLost(sent)),
   );
   return new Set(unanswered.map(({ name }) => name));
 }
@@ -134,8 +135,10 @@ function revived(played: Played): string[] {
   const events = eventsOf(played);
   const byValue = new Map(events.map((event) => [event.block.value, event]));
   const runs = played.history.runs.map(({ rows, status, endMs, atMs }) => ({
-    names: new Set(rows.map(({ user, domain }) => userName(user, domain))),
+    values: new Map(rows.map(({ user, domain, value }) => [userName(user, domain), value])),
     overMs: status === 'failed' ? atMs : endMs,
+    // What it has appended is sent all the same: after a removal that was appended before it, and that is sent late.
+    isReplaced: status === 'replaced',
   }));
   const found: string[] = [];
   for (const removal of sent) {
@@ -147,8 +150,11 @@ function revived(played: Played): string[] {
       if (add.name !== name || add.expiration === -1 || add.request.sentMs <= request.settledMs) continue;
       const isNewer = (byValue.get(add.value)?.appendedMs ?? -Infinity) >= event.atMs;
       // The takeovers of a shared queue may delay a removal so long that a run which was handed in later is over before.
-      const sinceMs = isShared(played) ? event.atMs : request.settledMs;
-      const isOfRun = runs.some(({ names, overMs }) => names.has(name) && overMs >= sinceMs);
+      const isOfRun = runs.some(
+        ({ values, overMs, isReplaced }) =>
+          values.get(name) === add.value &&
+          overMs >= (isReplaced || isShared(played) ? event.atMs : request.settledMs),
+      );
       if (!isNewer && !isOfRun)
         found.push(
           `${name} is added by #${add.request.number} (v${add.value}) after v${value} had removed the user`,
@@ -189,14 +195,23 @@ function suppressedStays(played: Played): string[] {
     const name = userName(user, domain);
     const lifted = history.lifted.filter((one) => one.user === user && one.askedMs >= askedMs);
     const untilMs = Math.min(Infinity, ...lifted.map((one) => one.askedMs));
+    const blocksIn = ({ users }: RequestRecord): Block[] =>
+      users.flatMap((one) => (userName(one.user, one.domain) === name ? one.blocks : []));
+    const accepted = history.requests
+      .filter(({ answer }) => answer === 'accepted')
+      .flatMap((request) => blocksIn(request).map((block) => ({ block, settledMs: request.settledMs })));
+    // It ended before the erasure, and is sent again before the removal: an older request may have undone it.
+    const isResend = ({ seg_id: id, value }: Block, sentMs: number): boolean =>
+      accepted.some(({ block, settledMs }) => block.value === value && settledMs <= doneMs) &&
+      !accepted.some(
+        ({ block, settledMs }) =>
+          block.seg_id === id && block.expiration === -1 && settledMs > doneMs && settledMs <= sentMs,
+      );
     const adds = history.requests.filter(
-      ({ sentMs, users }) =>
-        sentMs > doneMs + slackMs &&
-        sentMs < untilMs &&
-        users.some(
-          (one) =>
-            userName(one.user, one.domain) === name && one.blocks.some(({ expiration }) => expiration !== -1),
-        ),
+      (request) =>
+        request.sentMs > doneMs + slackMs &&
+        request.sentMs < untilMs &&
+        blocksIn(request).some((block) => block.expiration !== -1 && !isResend(block, request.sentMs)),
     );
     const found = adds.map(({ number }) => `#${number} adds ${name}, who is suppressed`);
     const purges = plan.actions.some((action) => action.kind === 'operator' && action.asks === 'purge');

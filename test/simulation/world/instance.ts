@@ -497,16 +497,22 @@ export class Instance {
       this.history.tell(`i${this.index} operator: erase ${user.slice(0, 8)} of member ${member}`);
       this.history.fault('erase');
       const { syncedSegment, members } = this.outside.setup;
-      // A shared queue tells by itself whom it suppresses: the active instance carries out the erasure, later.
-      const isKnown =
-        syncedSegment !== undefined && members[0]!.queue !== 'shared' && this.isMember(user, domain);
+      const wasMember = this.isMember(user, domain);
       const erased = queue.erase(userKeysOf(domain, user), user);
       this.discard(member, user, erased);
-      if (!isKnown) return;
+      // A shared queue tells by itself whom it suppresses: the active instance carries out the erasure, later.
+      if (syncedSegment === undefined || members[0]!.queue === 'shared') return;
+      // If the erasure is not completed, the user may be suppressed or not.
+      const { suppressed } = this.history;
       const record = { user, domain, askedMs: this.outside.world.nowMs, doneMs: Infinity };
-      this.history.suppressed.push(record);
+      suppressed.push(record);
       erased.then(
-        () => (record.doneMs = this.outside.world.nowMs),
+        ({ segments }) => {
+          // A commit on its way may have added or removed the member meanwhile.
+          if (segments > 0 || (wasMember && this.isMember(user, domain)))
+            record.doneMs = this.outside.world.nowMs;
+          else suppressed.splice(suppressed.indexOf(record), 1);
+        },
         () => undefined,
       );
     });
