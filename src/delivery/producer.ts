@@ -11,7 +11,7 @@ import type { Common } from './engine-options';
 import { laneOf } from './pending/pending-entry';
 import { closedEnd, PendingMessage, type MessageEnd } from './pending-messages';
 import { checkedOf, type BulkChunk, type Submission } from './submission';
-import { WaitingLine, type HandedIn, type Moment } from './waiting-line';
+import { WaitingMessages, type HandedIn, type Moment } from './waiting-messages';
 
 /** What an appender says of a message that is taken. */
 export interface Begun<State> {
@@ -81,7 +81,7 @@ export class Producer<State> {
   private lastAt: Moment | null = null;
   /** Messages of which some entries are not stored yet; of the last one perhaps not all rows are made. */
   readonly taken: Taken<State>[] = [];
-  private waiting = new WaitingLine();
+  private waiting = new WaitingMessages();
   private partlyTaken: Taken<State> | null = null;
   /** Of the message that is being taken, if it has several entries. */
   private users = new Set<string>();
@@ -146,7 +146,7 @@ export class Producer<State> {
   /** Ends what was not taken yet: of one node, or of all. */
   refuse(end: MessageEnd, node: string | null = null): void {
     const before = this.waiting;
-    this.waiting = new WaitingLine();
+    this.waiting = new WaitingMessages();
     const refused: Submission[] = [];
     for (let one = before.shift(); one !== undefined; one = before.shift()) {
       const { submission, number, at } = one;

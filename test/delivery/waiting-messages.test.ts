@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import type { Submission } from '../../src/delivery/submission';
-import { HandedIn, WaitingLine, type Moment } from '../../src/delivery/waiting-line';
+import { HandedIn, WaitingMessages, type Moment } from '../../src/delivery/waiting-messages';
 
 const submission = (node: string): Submission => ({
   source: { node, account: 'a' },
@@ -12,12 +12,12 @@ const submission = (node: string): Submission => ({
   onEnd: () => undefined,
 });
 
-describe('the waiting line', () => {
+describe('the waiting messages', () => {
   it('behaves like an array of messages', () => {
     const step = fc.record({ shifts: fc.boolean(), skips: fc.nat(2), laterMs: fc.nat(1) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-        const line = new WaitingLine();
+        const line = new WaitingMessages();
         const model: HandedIn[] = [];
         let number = 0;
         let at: Moment = { monoMs: 0, wallMs: 0 };

@@ -1,5 +1,5 @@
-// Waiting line: the messages that were handed in and not taken yet. In a burst it is long, so a message is no more than a place in
-// it: numbers and times belong to runs of messages.
+// Waiting messages: those that were handed in and not taken yet. A burst has very many, so each is just an item of a queue here: numbers
+// and times belong to runs of messages.
 
 import { Fifo } from './pending/fifo';
 import type { Submission } from './submission';
@@ -10,7 +10,7 @@ export interface Moment {
   readonly wallMs: number;
 }
 
-/** A message of the line. What is in it ages from when it was handed in, whatever the wall clock does since. */
+/** A message that was handed in. What is in it ages from when it was handed in, whatever the wall clock does since. */
 export class HandedIn {
   constructor(
     readonly submission: Submission,
@@ -27,7 +27,7 @@ interface Run {
   readonly at: Moment;
 }
 
-export class WaitingLine {
+export class WaitingMessages {
   private readonly submissions = new Fifo<Submission>();
   private readonly runs = new Fifo<Run>();
   private lastRun: Run | null = null;
