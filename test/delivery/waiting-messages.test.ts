@@ -1,4 +1,4 @@
-// The waiting line: each message comes out in order, with the number and the moment with which it went in.
+// Waiting messages: each comes out in order, with the number and the moment with which it went in.
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import type { Submission } from '../../src/delivery/submission';
