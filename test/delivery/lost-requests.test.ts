@@ -2,6 +2,7 @@
 // no longer run; nothing may make the engine forget that before.
 import { strict as assert } from 'node:assert';
 import type { DatabaseSync } from 'node:sqlite';
+import type { SegBlock } from '../../src/entry/entry';
 import type { Fate, SentEntry } from './support/fake-service';
 import { retainedBy } from './support/retained';
 import { device, World, type WorldOptions } from './support/world';
@@ -274,6 +275,44 @@ describe('after an ambiguous request', () => {
     assert.deepEqual(
       states.map(({ removed }) => removed),
       states.map((_, at) => at > 0),
+    );
+  });
+
+  it('nor when the older one is found in a look-up for another entry of the user', async () => {
+    const options: { -readonly [P in keyof WorldOptions]: WorldOptions[P] } = {
+      seed: 1,
+      delayMs: () => 5,
+      commitMs: 5,
+    };
+    const world = new World(options);
+    world.engine.pause();
+    let seq = 0;
+    const put = (of: string, block: SegBlock): number => {
+      world.add(of, [block]);
+      seq += 1;
+      return seq;
+    };
+    const others = (first: number, count: number, block: SegBlock): void => {
+      for (let at = 0; at < count; at += 1) put(device(first + at), block);
+    };
+    const removal = { seg_id: 1, expiration: -1 };
+    others(1_000, 200, removal);
+    others(3_000, 400, { seg_id: 1, value: 1 });
+    const older = put(user, { seg_id: 2, value: 1 });
+    put(user, removal);
+    others(5_000, 200, removal);
+    const newer = put(user, { seg_id: 2, expiration: -1 });
+    await world.clock.advance(2_000);
+    void world.sender.parts.store.commit({ repeat: [older, newer] });
+    await world.clock.advance(100);
+    options.memoryMark = 20;
+    options.pageRows = 10;
+    world.kill();
+    await world.rest(200_000);
+    const states = world.service.log.filter((one) => one.user === `idfa:${user}` && one.segment === '2');
+    assert.deepEqual(
+      states.map(({ removed }) => removed),
+      [true],
     );
   });
 

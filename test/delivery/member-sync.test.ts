@@ -461,6 +461,17 @@ describe('an erased user of a synced segment', () => {
     assert.deepEqual([...world.service.members.keys()], [`idfa:${device(2)} 7`]);
   });
 
+  it('is not erased from what is submitted after the erasure, also if the queue is not open yet', async () => {
+    const world = await new SyncedWorld({ commitMs: 20 }).ready();
+    world.kill();
+    const done = world.erase(device(1), 'idfa');
+    const message = world.add(device(1), [{ seg_id: 8 }]);
+    await world.rest(30_000);
+    assert.equal((await done).entries, 0);
+    assert.equal(message.end?.kind, 'settled');
+    assert.deepEqual([...world.service.members.keys()], [`idfa:${device(1)} 8`]);
+  });
+
   it('stays where no synced segment has the user, and may be added again', async () => {
     const world = await new SyncedWorld().ready();
     world.add(device(1), [{ seg_id: 8 }]);

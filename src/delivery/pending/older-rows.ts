@@ -25,6 +25,8 @@ interface Lookup {
   throughSeq: number;
   /** An entry of the user is not sent before the first rows are read, since it may cover them or go with them. */
   holds: boolean;
+  /** Nor before every row up to this number is read, as long as there is room for them. */
+  holdsThroughSeq: number;
   /** Its rows end as soon as they are read, so that they need no memory. */
   erases: boolean;
 }
@@ -76,7 +78,9 @@ export class OlderRows {
 
   /** A row to repeat has come into memory: newer rows of its user up to this one, of earlier processes, must follow. */
   needNewer(user: User, throughSeq: number): void {
-    if (this.readAhead.hasUnreadThrough(throughSeq)) this.ask(user, throughSeq, false);
+    if (!this.readAhead.hasUnreadThrough(throughSeq)) return;
+    const lookup = this.ask(user, throughSeq, false);
+    lookup.holdsThroughSeq = Math.max(lookup.holdsThroughSeq, throughSeq);
   }
 
   /** Every row of the user up to this one is to be erased. */
@@ -84,14 +88,18 @@ export class OlderRows {
     if (this.readAhead.hasUnreadThrough(throughSeq)) this.ask(user, throughSeq, true);
   }
 
-  private ask(user: User, throughSeq: number, erases: boolean): void {
-    const lookup = this.lookups.get(user) ?? { user, afterSeq: 0, throughSeq: 0, holds: true, erases };
+  private ask(user: User, throughSeq: number, erases: boolean): Lookup {
+    const lookup = this.lookups.get(user) ?? {
+      ...{ user, afterSeq: 0, throughSeq: 0, erases },
+      ...{ holds: true, holdsThroughSeq: 0 },
+    };
     this.lookups.set(user, lookup);
     // An earlier lookup did not cover the rows that are needed now.
     if (this.isOver(lookup)) Object.assign(lookup, { holds: true, erases });
     lookup.throughSeq = Math.max(lookup.throughSeq, throughSeq);
     lookup.erases ||= erases;
     if (!this.isOver(lookup) && this.hasRoom(lookup)) this.enqueue(lookup);
+    return lookup;
   }
 
   private enqueue(lookup: Lookup): void {
@@ -101,7 +109,9 @@ export class OlderRows {
 
   /** Whether the user must not be sent yet. */
   holds(user: User): boolean {
-    return this.lookups.size > 0 && this.lookups.get(user)?.holds === true && !this.isComplete(user);
+    const lookup = this.lookups.size === 0 ? undefined : this.lookups.get(user);
+    if (lookup === undefined || this.isComplete(user)) return false;
+    return lookup.holds || (lookup.afterSeq < lookup.holdsThroughSeq && this.hasRoom(lookup));
   }
 
   /** Whether no older row of the user's entries is only in the store. */

@@ -120,14 +120,21 @@ export class MemberSync {
    * removes the user from every synced segment, and suppresses later adds.
    */
   async erase(userKeys: readonly string[], userId: string, erase: () => Promise<Deleted>): Promise<Erased> {
+    // Both at once: what is submitted after this call is not erased, also if the queue is not open yet.
+    const [erased, segments] = await Promise.all([erase(), this.removeErased(userKeys, userId)]);
+    return { ...erased, segments };
+  }
+
+  /** Resolves to the number of segments that had the user. */
+  private async removeErased(userKeys: readonly string[], userId: string): Promise<number> {
     // Until then no segment counts as kept.
     await this.opened;
     const found = this.parts.members.any ? await this.store.segmentsOf(memberKeysOf(userKeys, userId)) : [];
-    if (found.length === 0) return { ...(await erase()), segments: 0 };
+    if (found.length === 0) return 0;
     const members = [...new Set(found.map(({ memberKey }) => memberKey))];
     await this.parts.suppressions.add(this.parts.store, this.store, members);
-    const [erased] = await Promise.all([erase(), this.remove(found)]);
-    return { ...erased, segments: new Set(found.map(({ segment }) => segment)).size };
+    await this.remove(found);
+    return new Set(found.map(({ segment }) => segment)).size;
   }
 
   /** Removes users from segments. Resolves once this is queued. */
