@@ -277,7 +277,7 @@ class OutNode {
 
   private saw(engine: MemberQueue, delivery: Delivery, { valid, rejected }: Checked): void {
     if (rejected.length > 0) this.countInvalid(engine, rejected);
-    // A message that waits is old. What it refers to then lives as long as it.
+    // After a burst the delivery is in V8's old generation, where it would keep even an empty list until a full collection.
     if (rejected.length > 0) delivery.rejected = rejected;
     this.segments.saw(valid);
   }

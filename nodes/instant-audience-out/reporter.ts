@@ -12,7 +12,7 @@ import {
   type Submission,
   type Unchecked,
 } from '../../src/delivery/index';
-import { isWired } from '../shared/deployed';
+import { hasCompleteNode, isWired } from '../shared/deployed';
 import { withSection } from '../shared/docs';
 import { figuresOf } from '../shared/figures';
 import { whenFlowsStarted } from '../shared/flow-start';
@@ -44,7 +44,7 @@ export class Delivery implements Unchecked, Submission {
   rejected: readonly Rejection[] = none;
 
   /**
-   * @param send null if nothing is behind the node, so that Node-RED's function need not be kept
+   * @param send null if nothing is wired to the node, so that Node-RED's function need not be kept
    * @param end Node-RED's `done`; takes a text, since the debug sidebar shows only 30 characters of an error object. Null once
    *   it is called.
    */
@@ -140,6 +140,21 @@ export class Reporter {
     return isWired(this.node, 1);
   }
 
+  /** Null if nobody gets the message: of a burst the summaries would take a tenth of the memory. */
+  private acceptedOf(
+    { rejected }: Delivery,
+    status: string,
+    summary: Summary,
+    later: readonly EngineRejection[],
+  ): Accepted | null {
+    const isError = rejected.length + later.length > 0;
+    const isWiredAtAll = isWired(this.node, 0) || this.rejectedIsWired;
+    if (!isError && !isWiredAtAll && !hasCompleteNode(this.RED, this.node)) return null;
+    // Without object spread, of which the result takes more memory.
+    const { entries, users, associations, accepted, superseded, expired, warnings } = summary;
+    return { status, entries, users, associations, accepted, superseded, expired, warnings };
+  }
+
   /** `durable`: whether queued entries survive this process. */
   ended(delivery: Delivery, end: MessageEnd, durable: boolean): void {
     switch (end.kind) {
@@ -149,7 +164,7 @@ export class Reporter {
         return;
       case 'queued':
         if (end.reason === 'tooManyOpen') this.status.tell('queuedOnly');
-        this.tell(delivery, acceptedOf(delivery, 'queued', end.summary), none);
+        this.tell(delivery, this.acceptedOf(delivery, 'queued', end.summary, none), none);
         return;
       case 'parked':
         // Nothing leaves a node that closes, but what was refused before it was queued must not vanish.
@@ -191,7 +206,8 @@ export class Reporter {
     { summary, rejections }: Extract<MessageEnd, { kind: 'settled' }>,
   ): void {
     const succeeded = summary.accepted + summary.superseded + summary.expired > 0;
-    this.tell(delivery, succeeded ? acceptedOf(delivery, 'accepted', summary) : null, rejections);
+    const accepted = succeeded ? this.acceptedOf(delivery, 'accepted', summary, rejections) : null;
+    this.tell(delivery, accepted, rejections);
   }
 
   /** Carries a message's end out in its turn. What was rejected is prepared in slices. */
@@ -350,13 +366,6 @@ export class Reporter {
     const text = textOr(this.RED, `error.${key}`, params, () => end.message);
     return new Error(key === 'queue_full' ? withSection(text, 'caps', this.RED) : text);
   }
-}
-
-/** Without object spread, of which the result takes more memory. Null if nothing is behind the node. */
-function acceptedOf({ send }: Delivery, status: string, summary: Summary): Accepted | null {
-  if (send === null) return null;
-  const { entries, users, associations, accepted, superseded, expired, warnings } = summary;
-  return { status, entries, users, associations, accepted, superseded, expired, warnings };
 }
 
 function plainEntry({ entry }: Recovered): unknown {

@@ -3,7 +3,7 @@
 // A node in a subflow runs once for each instance, with an id of its own each time; its form and the flow file use the
 // id that it has in the subflow. A node on a disabled flow does not run.
 
-import type { Node } from 'node-red';
+import type { Node, NodeAPI } from 'node-red';
 
 /** What `@types/node-red` lacks of a node in an instance of a subflow. */
 type Instance = Node & { readonly _alias?: string };
@@ -40,4 +40,35 @@ function flowId(node: Node): string {
 export function isWired(node: Node, output: number): boolean {
   const { wires } = node as Node & { readonly wires?: readonly (readonly string[])[] };
   return (wires?.[output]?.length ?? 0) > 0;
+}
+
+/** What a Complete node of the flow file has. */
+interface CompleteConfig {
+  readonly type: string;
+  readonly scope?: readonly string[];
+}
+
+/** Ids in the flow file of nodes with a Complete node; null until they are looked for, after each deploy. */
+let completed: ReadonlySet<string> | null = null;
+let isListening = false;
+
+/** Whether a Complete node gets the messages of this node. */
+export function hasCompleteNode({ nodes, events }: NodeAPI, node: Node): boolean {
+  if (!isListening) {
+    isListening = true;
+    events.on('flows:started', () => {
+      completed = null;
+    });
+  }
+  completed ??= completedIds(nodes);
+  return completed.has(flowId(node));
+}
+
+function completedIds(nodes: NodeAPI['nodes']): ReadonlySet<string> {
+  const ids = new Set<string>();
+  nodes.eachNode((config) => {
+    const { type, scope = [] } = config as CompleteConfig;
+    if (type === 'complete') for (const id of scope) ids.add(id);
+  });
+  return ids;
 }

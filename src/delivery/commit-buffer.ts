@@ -1,7 +1,7 @@
 // What the next commit of the store will say; kept for the one after when a commit fails.
 //
-// A queue in memory needs its store only for entries that are not in memory (promise 5): nothing else of it is ever read. So its
-// commits have nothing but cold rows and their removal, and most turns have no commit.
+// A queue in memory needs its store only for entries that are not in memory (promise 5). So its commits have only cold rows and what
+// becomes of rows up to the last cold one, and most turns have no commit.
 
 import type { Commit, InFlightRecord, NewRow } from '../queue/store';
 import type { MemberChange, SyncState } from '../queue/sync-store';

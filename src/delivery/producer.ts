@@ -21,7 +21,7 @@ export interface Begun<State> {
   readonly state: State;
 }
 
-/** A message whose entries are being appended. Of a class for the same reason as `Checked`. */
+/** A message whose entries are being appended. Of a class for the reason given at `Checked` in entry/check.ts. */
 export class Taken<State> {
   /** How many rows were made of it. */
   rows = 0;
@@ -267,7 +267,7 @@ export class Producer<State> {
   }
 }
 
-/** The row of the next entry of a message. Of a class for the same reason as `Checked`. */
+/** The row of the next entry of a message. Of a class for the reason given at `Checked` in entry/check.ts. */
 class AppendedRow implements NewRow {
   readonly seq: number;
   readonly lane: NewRow['lane'];

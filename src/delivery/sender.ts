@@ -13,7 +13,7 @@ import type { SentCountStore } from './monitor/sent-counts';
 import type { RecentUsers } from './pending/recent-users';
 import { closedEnd, type MessageEnd } from './pending-messages';
 import type { FreshRow } from './loader';
-import { changed, type BulkChunk, type Submission } from './submission';
+import { submissionWith, type BulkChunk, type Submission } from './submission';
 import type { Deleted, Erased } from './respond/deletions';
 import { asQueueError, nothingEnd, openingEnd } from './respond/not-accepted';
 import type { Counters } from './respond/reports';
@@ -265,7 +265,7 @@ export class Sender {
 
 function parkedOf(submission: Submission): Submission {
   const { onEnd } = submission;
-  return changed(submission, {
+  return submissionWith(submission, {
     completeOn: 'queued',
     onEnd: (end) => onEnd(end.kind === 'queued' ? { kind: 'parked' } : end),
   });

@@ -22,7 +22,7 @@ export interface BulkChunk {
   readonly readSince: number;
 }
 
-/** Entries of one message, at least one. Never spread it: it may be an object of a class, see `changed`. */
+/** Entries of one message, at least one. Never spread it: it may be an object of a class, see `submissionWith`. */
 export interface Submission {
   /** The node that reports, and the account that sends. */
   readonly source: Source;
@@ -37,7 +37,7 @@ export interface Submission {
 }
 
 /** The same submission with another source or end. */
-export function changed(
+export function submissionWith(
   { source, entries, indexes, completeOn, onEnd, bulk }: Submission,
   changes: Partial<Pick<Submission, 'source' | 'completeOn' | 'onEnd'>>,
 ): Submission {

@@ -256,10 +256,13 @@ function checkStatuses({ out, shown, starts }: Flow): void {
   });
 }
 
-/** Node-RED's own: configuration nodes that an account may use, and links. */
-const ownNodes: unknown[] = ['network/05-tls', 'network/06-httpproxy', 'common/60-link'].map(
-  (name) => createRequire(__filename)(`@node-red/nodes/core/${name}.js`) as unknown,
-);
+/** Node-RED's own: configuration nodes that an account may use, links, and Complete nodes. */
+const ownNodes: unknown[] = [
+  'network/05-tls',
+  'network/06-httpproxy',
+  'common/60-link',
+  'common/24-complete',
+].map((name) => createRequire(__filename)(`@node-red/nodes/core/${name}.js`) as unknown);
 const tab = { id: 'flow', type: 'tab', label: 'test' };
 
 export function load(nodes: readonly object[], credentials: object, ...flows: Flow[]): Promise<void> {

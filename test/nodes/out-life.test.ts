@@ -58,15 +58,26 @@ describe('the out node', () => {
     assert.deepEqual([flow.rejected.length, flow.errors.length], [0, 0]);
   });
 
-  it('completes a message with nothing behind it, and adds nothing to it', async () => {
+  it('adds a summary to a message only if somebody gets the message', async () => {
+    const summaries = (): unknown[] => flow.completed.map(({ audience }: any) => audience?.accepted);
     await load(nodes({ wires: [[], []] }), login(), flow);
-    await flow.send({ payload: entry(1) }, { payload: [entry(2), {}] });
-    assert.deepEqual(
-      flow.completed.map((message: any) => message.audience),
-      [undefined],
-    );
-    assert.match(flow.error, /user_id/);
+    await flow.send({ payload: entry(1) });
+    assert.deepEqual(summaries(), [undefined]);
+    const watch = { id: 'watch', type: 'complete', z: 'flow', x: 0, y: 0, scope: ['out'], wires: [] };
+    await deploy([...nodes({ wires: [[], []] }), watch], 'full', flow);
+    await flow.send({ payload: entry(2) });
+    assert.deepEqual(summaries(), [undefined, 1]);
     assert.equal(sandbox.state().length, 2);
+  });
+
+  it('sends messages that wait to a node that is wired to it meanwhile', async () => {
+    await load(nodes({ wires: [[], []] }), login(), flow);
+    await flow.send({ control: 'pause' });
+    flow.give({ payload: entry(1) }, { payload: [entry(2), {}] });
+    await deploy(nodes(), 'nodes', flow);
+    flow.give({ control: 'resume' });
+    await flow.allEnded();
+    assert.deepEqual([flow.accepted.length, flow.rejected.length], [2, 1]);
   });
 
   it('follows an account that a variable names through a deploy of the changed nodes, and turns red without it', async () => {

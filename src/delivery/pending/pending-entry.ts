@@ -201,7 +201,7 @@ export class PendingEntry extends PendingBlock implements Ending {
   }
 
   get blocks(): readonly PendingBlock[] {
-    // Not a literal, for the same reason as `Checked`.
+    // Not a literal, for the reason given at `Checked` in entry/check.ts.
     return this.several?.blocks ?? Array.of(this);
   }
 

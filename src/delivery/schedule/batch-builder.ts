@@ -7,7 +7,7 @@ import { documentedRequestLimits } from './request-limits';
 import { sentExpiration, type PendingBlock } from '../pending/pending-entry';
 import type { User } from '../pending/user';
 
-/** Of a class for the same reason as `Checked`. */
+/** Of a class for the reason given at `Checked` in entry/check.ts. */
 export class PackedUser {
   constructor(
     readonly user: User,

@@ -9,7 +9,7 @@ import type { Common } from '../engine-options';
 import type { FreshRow } from '../loader';
 import { closedEnd, endOf, type MessageEnd } from '../pending-messages';
 import { Producer, type Appender } from '../producer';
-import { changed, type Submission } from '../submission';
+import { submissionWith, type Submission } from '../submission';
 import { deletionTexts, type Deletion } from '../respond/deletions';
 import { nothingEnd, openingEnd, queueFullEnd, storeEnd } from '../respond/not-accepted';
 import type { Counters, Outcome } from '../respond/reports';
@@ -85,7 +85,7 @@ export class SharedProducer {
       return;
     }
     const source = { ...submission.source, instance: this.parts.instance };
-    this.producer.push(changed(submission, { source }));
+    this.producer.push(submissionWith(submission, { source }));
     this.askPump();
   }
 
