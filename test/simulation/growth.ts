@@ -49,7 +49,7 @@ export interface Growth {
   readonly growth: number;
   /** The same for the places in memory while all entries are pending; 0 without any. */
   readonly pendingGrowth: number;
-  /** Additional places in memory with twice the entries, once all have ended. */
+  /** Additional places in memory with twice the entries, once all have ended; 0 if some have not when the play ends. */
   readonly kept: number;
   readonly mostKept: number;
   /** Other violations, with the most entries. */
@@ -72,11 +72,14 @@ export function measureGrowth(seed: number, session: Session): Growth {
   const violations = violationsOf(worldOf(sizes[2] * times).play());
   const pending: number[] = [];
   const rest: number[] = [];
+  let haveEnded = true;
   const work = sizes.map((entries) => {
     const world = worldOf(entries * times);
     const [instance] = world.instances as [Instance];
     world.time.after(pendingAtMs, () => pending.push(placesIn(instance.engines)));
-    const count = workOf(session, () => void world.play());
+    const count = workOf(session, () => {
+      haveEnded &&= world.play().restedMs < Infinity;
+    });
     rest.push(placesIn(instance.engines));
     events += world.time.events;
     log.push(...world.history.log);
@@ -86,7 +89,7 @@ export function measureGrowth(seed: number, session: Session): Growth {
     form: `${form.name}, ${queue}${form.actions === undefined && isOutage ? ', after an outage' : ''}`,
     growth: growthOver(work),
     pendingGrowth: isOutage && form.actions === undefined ? growthOver(pending) : 0,
-    kept: rest[2]! - rest[1]!,
+    kept: haveEnded ? rest[2]! - rest[1]! : 0,
     mostKept: form.leavesMore === true ? mostKeptMore : mostKeptPlaces,
     violations,
     log,
