@@ -103,10 +103,9 @@ export const orderBugs: readonly Bug[] = [
     'the expiration counts from the acceptance of the entry, not from the event',
     Producer,
     'begin',
-    function (original, handedIn, nowMs) {
-      const { submission } = handedIn;
-      const entries = submission.entries.map((entry: object) => ({ ...entry, eventTimeMs: null }));
-      return original({ ...handedIn, atMs: nowMs, submission: { ...submission, entries } }, nowMs);
+    function (original, handedIn, entries: readonly object[], nowMs) {
+      const undated = entries.map((entry) => ({ ...entry, eventTimeMs: null }));
+      return original(handedIn, undated, nowMs);
     },
   ),
 ];
