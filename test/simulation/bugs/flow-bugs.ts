@@ -16,12 +16,12 @@ import { TokenKeeper } from '../../../src/service/login/tokens';
 import { breaks, bug, replaced, replacedGetter, type Bug, type Inside } from './bug';
 
 /** Adds in the ready queue come last, not in every fifth slot. */
-function removalsOnly(this: Inside, _original: unknown, account: string): unknown {
-  const queues = this.byAccount.get(account);
-  queues?.removal.dropStale();
-  queues?.add.dropStale();
-  const user = queues?.removal.shift() ?? queues?.add.shift() ?? null;
-  if (user !== null) this.forget(user);
+function removalsOnly(this: Inside, original: (account: string) => unknown, account: string): unknown {
+  const queue = this.byAccount.get(account)?.removal;
+  queue?.dropStale();
+  const user = queue?.shift();
+  if (user === undefined) return original(account);
+  this.forget(user);
   return user;
 }
 
@@ -104,7 +104,7 @@ export const flowBugs: readonly Bug[] = [
   bug('a service that is away is asked at full speed', () => [
     replacedGetter(CircuitBreaker, 'outage', () => false),
     replacedGetter(CircuitBreaker, 'closedUntilMs', function () {
-      return this.rateLimitedUntilMs;
+      return this.asked.untilMs;
     }),
   ]),
   bug('bodies are sent at full speed while everything is refused', () =>

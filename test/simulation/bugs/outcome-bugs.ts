@@ -77,10 +77,12 @@ export const outcomeBugs: readonly Bug[] = [
   breaks(
     'an expired entry is reported as accepted, and another as superseded',
     PendingMessage,
-    'entryEnded',
-    function (original, seq, ending) {
-      if (ending.effect === 'expired') this.superseded = Number(this.superseded) + 1;
-      return original(seq, ending);
+    'summary',
+    function (original) {
+      const { expired, superseded, ...others } = original() as { expired: number; superseded: number };
+      return expired === 0
+        ? { expired, superseded, ...others }
+        : { expired: expired - 1, superseded: superseded + 1, ...others };
     },
   ),
   breaks(

@@ -40,7 +40,7 @@ export const quotaBugs: readonly Bug[] = [
   }),
   breaks('the first second after a start counts as free', Sender, 'start', function (original) {
     const { rateLimiter } = this.parts.scheduler;
-    rateLimiter.thaw(Infinity);
+    rateLimiter.freeDue(Infinity);
     original();
   }),
   breaks(
@@ -56,7 +56,7 @@ export const quotaBugs: readonly Bug[] = [
   breaks('a rate limit of the service is not waited for', CircuitBreaker, 'rateLimited', () => undefined),
   breaks('every deploy has a new limiter', Registry, 'release', function (original, held, request, maxMs) {
     const released = original(held, request, maxMs);
-    held.engine.sender?.parts.scheduler.rateLimiter.thaw(Infinity);
+    held.engine.sender?.parts.scheduler.rateLimiter.freeDue(Infinity);
     return released;
   }),
   breaks(

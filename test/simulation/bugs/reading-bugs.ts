@@ -24,7 +24,7 @@ export const readingBugs: readonly Bug[] = [
   ),
   bug('a post is sent after its engine was closed, under any lease', () => [
     replaced(LeaseKeeper, 'mayPost', function () {
-      return this.token !== null && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
+      return this.fencingToken !== null && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
     }),
     replacedGetter(Turns, 'mayLeave', function () {
       return this.parts.lease.mayPost();
@@ -57,7 +57,7 @@ export const readingBugs: readonly Bug[] = [
     }),
     // The wall clock, which counts the sleep, is not read either.
     replaced(LeaseKeeper, 'mayPost', function (_original, token) {
-      return this.token === token && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
+      return this.fencingToken === token && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
     }),
   ]),
   breaks(

@@ -1,5 +1,6 @@
 // Bugs of the shared queue.
-import { LeaseKeeper } from '../../../src/delivery/shared/lease-keeper';
+import type { Clock } from '../../../src/clock';
+import { leaseMs, LeaseKeeper } from '../../../src/delivery/shared/lease-keeper';
 import { SharedProducer } from '../../../src/delivery/shared/shared-producer';
 import { SharedQueue } from '../../../src/delivery/shared/shared-queue';
 import { LocalBuffer } from '../../../src/delivery/shared/local-buffer';
@@ -9,7 +10,8 @@ import { breaks, type Bug } from './bug';
 export const sharedBugs: readonly Bug[] = [
   breaks('the fencing token of a commit is ignored', MemoryLogStore, 'checkLease', () => undefined),
   breaks('the lease counts from the reply', LeaseKeeper, 'took', function (original, claim) {
-    original(claim, this.options.clock.monoMs());
+    const { clock } = this.options as { readonly clock: Clock };
+    original(claim, { monoMs: clock.monoMs() + leaseMs, wallMs: clock.wallMs() + leaseMs });
   }),
   breaks('an engine continues when its lease is lost', SharedQueue, 'stepDown', function () {
     this.sender = null;

@@ -7,14 +7,17 @@ import { ChangedMembers } from '../../../src/delivery/sync/changed-members';
 import { MemberSync } from '../../../src/delivery/sync/member-sync';
 import { Suppressions } from '../../../src/delivery/sync/suppressions';
 import { Turns } from '../../../src/delivery/turns';
+import { memberKeyOfEntry } from '../../../src/entry/member-key';
 import { breaks, bug, replaced, type Bug } from './bug';
 
 export const syncBugs: readonly Bug[] = [
   bug('a refresh replaces older entries of its user', () => [
     replaced(PendingUsers, 'withdrawRefresh', () => undefined),
-    replaced(Loader, 'mayRefresh', function (_original, lane, checked, { segment, readSince }) {
+    replaced(Loader, 'mayRefresh', function (_original, { lane }, checked, { segment, readSince }) {
       const { readAhead, changedMembers } = this.parts;
-      return readAhead.hasRoom(lane, false) && !changedMembers.has(segment, checked.userKey, readSince);
+      return (
+        readAhead.hasRoom(lane, false) && !changedMembers.has(segment, memberKeyOfEntry(checked), readSince)
+      );
     }),
   ]),
   breaks('a refresh ignores what changed since its members were read', ChangedMembers, 'has', () => false),
