@@ -72,13 +72,13 @@ export function measureGrowth(seed: number, session: Session): Growth {
   const violations = violationsOf(worldOf(sizes[2] * times).play());
   const pending: number[] = [];
   const rest: number[] = [];
-  let haveEnded = true;
+  const restedMs: number[] = [];
   const work = sizes.map((entries) => {
     const world = worldOf(entries * times);
     const [instance] = world.instances as [Instance];
     world.time.after(pendingAtMs, () => pending.push(placesIn(instance.engines)));
     const count = workOf(session, () => {
-      haveEnded &&= world.play().restedMs < Infinity;
+      restedMs.push(world.play().restedMs);
     });
     rest.push(placesIn(instance.engines));
     events += world.time.events;
@@ -89,7 +89,7 @@ export function measureGrowth(seed: number, session: Session): Growth {
     form: `${form.name}, ${queue}${form.actions === undefined && isOutage ? ', after an outage' : ''}`,
     growth: growthOver(work),
     pendingGrowth: isOutage && form.actions === undefined ? growthOver(pending) : 0,
-    kept: haveEnded ? rest[2]! - rest[1]! : 0,
+    kept: restedMs.includes(Infinity) ? 0 : rest[2]! - rest[1]!,
     mostKept: form.leavesMore === true ? mostKeptMore : mostKeptPlaces,
     violations,
     log,
