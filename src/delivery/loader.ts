@@ -145,9 +145,11 @@ export class Loader implements Appender<null> {
     }
     this.parts.pendingUsers.queuedChars += row.body.length;
     const entry = this.admit(row, checked, pendingMessage, nowMs);
-    this.parts.commitBuffer.appended(entry === null ? { ...row, cold: true } : row);
-    if (entry === null) this.charsOnDisk += row.body.length;
-    else this.admitted.push(entry);
+    if (entry === null) {
+      row.cold = true;
+      this.charsOnDisk += row.body.length;
+    } else this.admitted.push(entry);
+    this.parts.commitBuffer.appended(row);
   }
 
   /**
@@ -338,6 +340,12 @@ export class Loader implements Appender<null> {
     const eventMonoMs = ofThisProcess ? row.eventMonoMs : nowMs - agedMs;
     const pendingMessage = this.parts.common.pendingMessages.find(row.seq);
     const source = row.instance === undefined ? row.source : { ...row.source, instance: row.instance };
-    return new PendingEntry({ ...row, source, eventMonoMs }, checked, row.state, pendingMessage);
+    const { seq, lane, appendedWallMs } = row;
+    return new PendingEntry(
+      { seq, lane, source, eventMonoMs, appendedWallMs },
+      checked,
+      row.state,
+      pendingMessage,
+    );
   }
 }

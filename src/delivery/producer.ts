@@ -277,6 +277,7 @@ class AppendedRow implements NewRow {
   readonly eventMonoMs: number;
   readonly appendedWallMs: number;
   readonly body: string;
+  cold = false;
 
   constructor(entry: CheckedEntry, { handedIn, firstSeq, rows, nowMs, wallMs }: Taken<unknown>) {
     const ageMs = ageMsOf(entry, handedIn, nowMs);

@@ -64,7 +64,7 @@ export interface NewRow {
    * Whether the row is only in the store, not in memory: `rowsOfUsers` must find it. Once a store is opened again, it finds
    * every row.
    */
-  readonly cold?: boolean;
+  cold?: boolean;
 }
 
 export interface Row extends Omit<NewRow, 'cold'> {
