@@ -75,7 +75,7 @@ async function makePackage() {
 const withNodeRed = ['process', 'examples', 'browser'];
 
 /** Number of parts that run at a time. Tests with Node-RED mostly wait, so it may exceed the number of cores. */
-const atATime = 6;
+const atATime = 5;
 /** Folders that take longest in one process, and into how many parts their files are divided. */
 const divided = { nodes: 6, queue: 3 };
 /** Parts that run in one process, under the name of the first: some share a Node-RED, all load the same modules once. */
