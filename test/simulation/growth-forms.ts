@@ -196,6 +196,8 @@ export const forms: readonly Form[] = [
   },
   {
     name: 'users who are refused one by one',
+    // While everything is refused, about one user a second is rejected: with more, a play would end before that.
+    times: 0.4,
     blocks: () => [code(poisoned)],
     user: (at) => String(1_000_000 + at),
     leavesMore: true,
