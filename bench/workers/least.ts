@@ -1,10 +1,9 @@
 // The steps that nobody can leave out, without an engine: each array is checked, stored durably, posted and removed. It has no
 // limits, no order of a user's entries, no retries and no outcomes.
 import type { DatabaseSync } from 'node:sqlite';
-import { Pool } from 'undici';
-import { collect, cpuUs } from '../support/process';
-import { messagesOf, source, type Feed, type PlainEntry } from './entries';
+import { source, type Feed } from './entries';
 import { checked, SqliteStore } from './package';
+import { postAll } from './post-all';
 import { serve } from './serve';
 
 /** Stores the entries of a message before it is posted, and removes them after. */
@@ -71,37 +70,17 @@ export const operations = {
   async open(file: string, kind: 'bare' | 'package'): Promise<void> {
     queue = kind === 'package' ? await packageQueue(file) : bareTable(file);
   },
-  /** Microseconds of CPU without making the input, as `post` of raw.ts. */
-  async post(url: string, feed: Feed, concurrent: number): Promise<number> {
-    const messages = [...messagesOf(feed)];
-    const pool = new Pool(url, { connections: concurrent, pipelining: 1 });
-    collect();
-    const startedUs = cpuUs();
-    let next = 0;
-    const through = async (message: readonly PlainEntry[]): Promise<void> => {
+  /** See `postAll`. */
+  post(url: string, feed: Feed, concurrent: number): Promise<number> {
+    return postAll(url, feed, concurrent, async (message, postBody) => {
       const entries = message.map(checked);
       const firstSeq = lastSeq + 1;
       lastSeq += entries.length;
       const post = ++lastPost;
       await queue.append(firstSeq, entries, post);
-      const { body } = await pool.request({
-        method: 'POST',
-        path: '/rt-segment',
-        headers: { authorization: 'bench', 'content-type': 'application/json' },
-        body: `{"rt_segment":[${entries.map((entry) => entry.body).join(',')}]}`,
-      });
-      const reply = (await body.json()) as { response: { status: string } };
-      if (reply.response.status !== 'OK') throw new Error(reply.response.status);
+      await postBody(`{"rt_segment":[${entries.map(({ body }) => body).join(',')}]}`);
       await queue.remove(firstSeq, entries.length, post);
-    };
-    const loop = async (): Promise<void> => {
-      for (let message = messages[next++]; message !== undefined; message = messages[next++])
-        await through(message);
-    };
-    await Promise.all(Array.from({ length: concurrent }, loop));
-    const tookUs = cpuUs() - startedUs;
-    await pool.close();
-    return tookUs;
+    });
   },
 };
 serve(operations);
