@@ -206,6 +206,16 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       return text === '' ? null : JSON.parse(text);
     };
 
+    it('has its buttons where they stay from the moment it opens', async () => {
+      await editor.edit('builder');
+      // Its example is higher than an empty field.
+      await editor.field('Create from').selectOption('items');
+      const opened = await page.evaluate(takeButtonTop, true);
+      await says().filter({ hasText: 'This would be sent' }).waitFor();
+      assert.equal(await page.evaluate(takeButtonTop, false), opened);
+      await editor.cancel();
+    });
+
     it('starts with an example that fits the form, and follows the form', async () => {
       await editor.edit('builder');
       await editor.openTab('Preview');
@@ -398,6 +408,13 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
 });
 
 // ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Where the button is now, or at once after its tab is opened. */
+function takeButtonTop(opens: boolean): number {
+  const { document } = globalThis as any;
+  if (opens) document.querySelector('a[href="#instant-audience-tab-preview"]').click();
+  return document.getElementById('instant-audience-take').getBoundingClientRect().top;
+}
 
 function addConfig({ credentials, ...account }: { id: string; credentials?: object }): void {
   const { RED } = globalThis as any;

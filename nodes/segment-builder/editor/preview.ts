@@ -68,14 +68,21 @@ export class Preview {
       this.isExample = true;
       typed.delete(node.id);
       this.taken.text('');
-      this.changed();
+      void this.look();
     });
   }
 
-  /** The form or the message may have changed. */
-  changed(): void {
+  /**
+   * Call when the form or the message may have changed. The example is written at once, since its field grows with it:
+   * the browser drops the click on a button below that moves between press and release.
+   */
+  async look(): Promise<void> {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.look(), lookAfterMs);
+    const mine = ++this.looks;
+    const values = builderValues(this.node);
+    if (this.isExample) this.field.val(exampleText(values as unknown as BuilderConfig));
+    const shown = await previewOf(this.node, values, String(this.field.val()), chosenLimits());
+    if (mine === this.looks) show(shown);
   }
 
   close(): void {
@@ -87,7 +94,8 @@ export class Preview {
   private keep(text: string): void {
     this.isExample = false;
     typed.set(this.node.id, text);
-    this.changed();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.look(), lookAfterMs);
   }
 
   private async take(): Promise<void> {
@@ -107,14 +115,6 @@ export class Preview {
 
   private say(name: string, params?: Record<string, unknown>): void {
     this.taken.text(this.node._(`segment-builder.take.${name}`, params));
-  }
-
-  private async look(): Promise<void> {
-    const mine = ++this.looks;
-    const values = builderValues(this.node);
-    if (this.isExample) this.field.val(exampleText(values as unknown as BuilderConfig));
-    const shown = await previewOf(this.node, values, String(this.field.val()), chosenLimits());
-    if (mine === this.looks) show(shown);
   }
 }
 
