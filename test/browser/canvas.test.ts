@@ -25,11 +25,14 @@ describe(`a node on the canvas of Node-RED ${nodeRedVersion}`, function () {
     page.evaluate(`RED.nodes.node('${account}').users.map(({ id }) => id)`);
   /** After whatever the editor does in its next turn. */
   const settled = (): Promise<void> => page.evaluate('new Promise((resolve) => setTimeout(resolve, 50))');
-  const nothingOfOurs = async (): Promise<void> =>
+  const nothingOfOurs = async (): Promise<void> => {
     assert.deepEqual(
       (await editor.all()).filter(({ type }) => type !== 'tab').map(({ type }) => type),
       [],
     );
+    // The editor redraws in its next frame. Until then, a click meets a node or a group that is no more.
+    await page.waitForFunction("document.querySelector('.red-ui-flow-node, .red-ui-flow-group') === null");
+  };
 
   it('brings no account if it is a segment builder, which is valid without one', async () => {
     await editor.drag('xandr-segment-builder', 200, 100);
