@@ -67,6 +67,7 @@ const dependencies = [
   '@flowfuse/node-red-dashboard',
   '@node-red-contrib-themes/theme-collection',
   'node-red-node-email',
+  'node-red-node-mysql',
 ];
 /** What Node-RED logs as it starts, in English, German and Japanese (the setting `lang`). */
 const startedFlows = /Started flows|Flows sind gestartet|フローを開始しました/;
@@ -330,7 +331,8 @@ async function writeUserFiles(userDir: string, start: Start): Promise<void> {
   const { settingsFile } = await import('../../scripts/user-dir.mjs');
   const isLinked = (name: string): boolean => existsSync(path.join(userDir, 'node_modules', name));
   const denyList = dependencies.filter((name) => !isLinked(name));
-  const externalModules = { palette: { denyList } };
+  // Where modules may be installed, each start asks npm for its version, with a process of its own.
+  const externalModules = { palette: { denyList, allowInstall: false } };
   const settings = settingsFile({ uiPort: 0, credentialSecret: false, externalModules, ...start.settings });
   await writeFile(path.join(userDir, 'settings.js'), settings);
   if (start.flows) await writeFile(path.join(userDir, 'flows.json'), JSON.stringify(start.flows));
