@@ -8,7 +8,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { chromiumEnvironment } from './chromium.mjs';
-import { must, node, root, run, seconds, tool, tsc } from './tools.mjs';
+import { must, node, root, run, seconds, tool } from './tools.mjs';
 import { installedTemplate, pack } from './user-dir.mjs';
 
 const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
@@ -22,8 +22,7 @@ const hangMs = 6 * 60_000;
 const made = path.join(scratch, 'package', 'made.json');
 const build = { name: 'build', command: ['scripts/build.mjs'] };
 const checks = [
-  { name: 'lint', command: [tool('oxlint', 'bin/oxlint'), '.'] },
-  { name: 'types of the tests', command: [tsc, '-p', 'test/tsconfig.json'] },
+  { name: 'lint and types', command: [tool('oxlint', 'bin/oxlint'), '.'] },
   {
     name: 'imports',
     command: [
