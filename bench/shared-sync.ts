@@ -21,7 +21,8 @@ const lookEveryMs = 100;
 const timeoutMs = 1_800_000;
 
 type Order =
-  { readonly kind: 'take'; readonly from: number; readonly count: number } | { readonly kind: 'live' };
+  | { readonly kind: 'take'; readonly from: number; readonly count: number }
+  | { readonly kind: 'live' };
 
 type Told =
   | { readonly kind: 'ready' | 'taken' | 'standby' }

@@ -32,13 +32,7 @@ const checks = [
   },
   { name: 'unused', command: [tool('knip', 'bin/knip.js')] },
   { name: 'prose', command: ['scripts/prose.mjs'] },
-  {
-    name: 'format',
-    command: [
-      tool('prettier', 'bin/prettier.cjs'),
-      ...['--check', '.', '--log-level', 'warn', '--cache', '--cache-strategy', 'content'],
-    ],
-  },
+  { name: 'format', command: [tool('oxfmt', 'bin/oxfmt'), '--check', '.'] },
 ];
 
 /** Returns the name of the check if it failed. */

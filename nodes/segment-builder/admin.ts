@@ -78,7 +78,9 @@ interface Question {
 
 /** `value` is absent when the input has none; `code` stands for a sentence of the form's own. */
 type Reply =
-  { readonly value?: unknown } | { readonly error: string } | { readonly code: 'notDeployed' | 'tooLarge' };
+  | { readonly value?: unknown }
+  | { readonly error: string }
+  | { readonly code: 'notDeployed' | 'tooLarge' };
 
 const types: readonly string[] = ['flow', 'global', 'env', 'jsonata'];
 /** Longest value in characters; a longer one is no help in a preview. */

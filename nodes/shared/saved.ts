@@ -20,7 +20,8 @@ export interface Problem {
 }
 
 export type Reading<T> =
-  { readonly ok: true; readonly settings: T } | { readonly ok: false; readonly problems: readonly Problem[] };
+  | { readonly ok: true; readonly settings: T }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** A schema of this helper's fields. */
 export type Schema<T> = z.ZodMiniType<T>;

@@ -8,7 +8,8 @@ import { shorten } from './shorten';
 export const maxEntries = 1_000_000;
 
 export type ReadResult =
-  { readonly ok: true; readonly entries: readonly unknown[] } | { readonly ok: false; readonly issue: Issue };
+  | { readonly ok: true; readonly entries: readonly unknown[] }
+  | { readonly ok: false; readonly issue: Issue };
 
 /**
  * The unchecked entries of `payload`, in order. Ignores a `domain` beside `rt_segment`, which occurs in the service's

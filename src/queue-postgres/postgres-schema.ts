@@ -128,7 +128,8 @@ export const steps: readonly Step[] = [
 ];
 
 export type Migrated =
-  { readonly kind: 'current' } | { readonly kind: 'newer'; readonly version: number; readonly known: number };
+  | { readonly kind: 'current' }
+  | { readonly kind: 'newer'; readonly version: number; readonly known: number };
 
 /** Checks first, and takes no lock when the schema is up to date. Rejects with a CallError. */
 export async function migrate(

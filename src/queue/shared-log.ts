@@ -121,7 +121,8 @@ export interface StoredOutcomes {
 
 /** Notification about another instance. Notifications are hints: each may be missing, late or duplicated. */
 export type News =
-  { readonly kind: 'rows' | 'outcomes' | 'control' | 'lease' } | { readonly kind: 'connected' | 'lost' };
+  | { readonly kind: 'rows' | 'outcomes' | 'control' | 'lease' }
+  | { readonly kind: 'connected' | 'lost' };
 
 export interface SharedLog {
   /** Connects and migrates the tables. Rejects with a QueueError; may then be called again. */

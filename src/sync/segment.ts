@@ -7,7 +7,8 @@ import type { AudienceChange } from '../queue/sync-store';
 
 /** How a segment is named in blocks. */
 export type SegmentName =
-  Required<Pick<SegBlock, 'seg_id'>> | Required<Pick<SegBlock, 'seg_code' | 'member_id'>>;
+  | Required<Pick<SegBlock, 'seg_id'>>
+  | Required<Pick<SegBlock, 'seg_code' | 'member_id'>>;
 
 /** The key of blocks of this segment. @throws Error if the name is not valid */
 export function segmentKeyOf(name: SegmentName): string {

@@ -54,7 +54,8 @@ export class Comparison {
       const { lastKey, compare, countStaged } = (this.#statements ??= prepareAll(this.db));
       const after = this.members.startAfter(afterKey);
       const last = lastKey.get(after, mostRows - 1, id) as
-        Pick<MemberRecord, 'key' | 'encrypted'> | undefined;
+        | Pick<MemberRecord, 'key' | 'encrypted'>
+        | undefined;
       const range = [after, last?.key ?? afterKeys] as const;
       const values = [rules.nowMinutes, rules.refreshPercent, id, rules.resends ? 1 : 0];
       return comparedPage(

@@ -4,7 +4,14 @@ import type { EncryptionOptions } from './encryption';
 import { openLog, type SqliteLog } from './sqlite-log';
 
 export type LogMethod =
-  'takeOver' | 'commit' | 'read' | 'rowsOfUsers' | 'getMeta' | 'setMeta' | 'sync' | 'tidy';
+  | 'takeOver'
+  | 'commit'
+  | 'read'
+  | 'rowsOfUsers'
+  | 'getMeta'
+  | 'setMeta'
+  | 'sync'
+  | 'tidy';
 
 /** A call as plain data that can be sent to another thread. */
 export type LogCall = {

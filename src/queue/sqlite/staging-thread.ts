@@ -20,7 +20,8 @@ export type StagingRequest =
   | { readonly method: 'begin' | 'end' | 'close' }
   | { readonly method: 'stage'; readonly rows: PackedStagedRows };
 export type StagingReply =
-  { readonly kind: 'done'; readonly value: number | null } | ({ readonly kind: 'failed' } & PlainError);
+  | { readonly kind: 'done'; readonly value: number | null }
+  | ({ readonly kind: 'failed' } & PlainError);
 
 interface PendingRequest {
   readonly resolve: (value: number | null) => void;
