@@ -2,14 +2,12 @@
 // in turns, so that whatever else the machine does hits all of them alike.
 import { Pool } from 'undici';
 import type { Engine } from '../../src/delivery/engine';
+import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import type { QueueStore } from '../../src/queue/store';
 import { nowMs, sleep } from '../support/process';
 import { entryOf, rowOf, source } from './entries';
 import { checked, openEngine, SqliteStore } from './package';
 import { serve } from './serve';
-
-/** No request waits for quota, not even in the warm-up. */
-const limits = { postsPerSecond: 10_000, usersPerSecond: 1_000_000, maxConcurrent: 15 };
 
 export interface IdleInputs {
   /** When the input of each post was there: raw, memory, disk, again and again. */
@@ -57,7 +55,7 @@ let bare: QueueStore;
 let last = 0;
 
 export const operations = {
-  async open(url: string, folder: string): Promise<void> {
+  async open(url: string, folder: string, limits: Limits): Promise<void> {
     pool = new Pool(url, { connections: 15, pipelining: 1 });
     memory = await openEngine(url, new SqliteStore(':memory:'), limits);
     disk = await openEngine(url, new SqliteStore(`${folder}/idle.sqlite`), limits);

@@ -125,7 +125,7 @@ function prepareTabs(node: Builder): void {
     label: node._(`segment-builder.tab.${name}`),
   }));
   makeTabs('instant-audience-builder-tabs', tabs, (panel) => {
-    if (panel === 'instant-audience-tab-preview') void preview?.look();
+    if (panel === 'instant-audience-tab-preview') void preview?.update();
   });
 }
 

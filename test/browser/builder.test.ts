@@ -206,9 +206,9 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       return text === '' ? null : JSON.parse(text);
     };
 
-    it('has its buttons where they stay from the moment it opens', async () => {
+    it('does not move its buttons after it opens', async () => {
       await editor.edit('builder');
-      // Its example is higher than an empty field.
+      // Its example is taller than an empty field.
       await editor.field('Create from').selectOption('items');
       const opened = await page.evaluate(takeButtonTop, true);
       await says().filter({ hasText: 'This would be sent' }).waitFor();
@@ -336,6 +336,27 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await take();
       await page.getByText('Using the message from').waitFor();
       assert.equal((await taken()).user, '4711');
+      await editor.cancel();
+    });
+
+    it('keeps what is typed while it asks for the last message', async () => {
+      const typing = Promise.withResolvers<void>();
+      await page.route('**/last-message', async (route) => {
+        const response = await route.fetch();
+        await typing.promise;
+        await route.fulfill({ response });
+      });
+      await editor.edit('builder');
+      const asked = page.waitForRequest('**/last-message');
+      const answered = page.waitForResponse('**/last-message');
+      await take();
+      await asked;
+      await page.locator('#instant-audience-message').fill('{"payload":{"user":"typed"}}');
+      typing.resolve();
+      await (await answered).finished();
+      await says().filter({ hasText: 'This would be sent' }).waitFor();
+      assert.equal((await taken()).user, 'typed');
+      await page.unroute('**/last-message');
       await editor.cancel();
     });
 

@@ -30,7 +30,7 @@ describe(`a node on the canvas of Node-RED ${nodeRedVersion}`, function () {
       (await editor.all()).filter(({ type }) => type !== 'tab').map(({ type }) => type),
       [],
     );
-    // The editor redraws in its next frame. Until then, a click meets a node or a group that is no more.
+    // The editor redraws in its next frame. Until then, a click meets a node or a group that no longer exists.
     await page.waitForFunction("document.querySelector('.red-ui-flow-node, .red-ui-flow-group') === null");
   };
 

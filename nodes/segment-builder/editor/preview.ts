@@ -38,7 +38,7 @@ interface Shown {
   readonly json?: string;
 }
 
-const lookAfterMs = 120;
+const typingPauseMs = 120;
 const mostProblems = 20;
 const mostJsonChars = 20_000;
 
@@ -50,8 +50,8 @@ export class Preview {
   /** What became of the button that takes the node's last message. */
   private readonly taken = $('#instant-audience-taken');
   private timer: ReturnType<typeof setTimeout> | undefined;
-  /** Rises with every update, so that a slower earlier one is not shown. */
-  private looks = 0;
+  /** Rises with every change, so that what comes late for an earlier one is not shown. */
+  private updates = 0;
   private isClosed = false;
   private isExample: boolean;
 
@@ -68,39 +68,42 @@ export class Preview {
       this.isExample = true;
       typed.delete(node.id);
       this.taken.text('');
-      void this.look();
+      void this.update();
     });
   }
 
   /**
-   * Call when the form or the message may have changed. The example is written at once, since its field grows with it:
-   * the browser drops the click on a button below that moves between press and release.
+   * Call when the form or the message may have changed. Writes the example before it waits for anything: the field grows
+   * with its text, and a click is lost if its button moves between press and release.
    */
-  async look(): Promise<void> {
+  async update(): Promise<void> {
     clearTimeout(this.timer);
-    const mine = ++this.looks;
+    const number = ++this.updates;
     const values = builderValues(this.node);
     if (this.isExample) this.field.val(exampleText(values as unknown as BuilderConfig));
     const shown = await previewOf(this.node, values, String(this.field.val()), chosenLimits());
-    if (mine === this.looks) show(shown);
+    if (number === this.updates) show(shown);
   }
 
   close(): void {
     clearTimeout(this.timer);
-    this.looks += 1;
+    this.updates += 1;
     this.isClosed = true;
   }
 
   private keep(text: string): void {
     this.isExample = false;
     typed.set(this.node.id, text);
+    this.updates += 1;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.look(), lookAfterMs);
+    this.timer = setTimeout(() => void this.update(), typingPauseMs);
   }
 
   private async take(): Promise<void> {
+    const before = this.field.val();
     const taken = await askRuntime<TakenMessage>(this.node, 'last-message', {});
-    if (this.isClosed) return;
+    // What was typed meanwhile stays.
+    if (this.isClosed || this.field.val() !== before) return;
     if ('code' in taken) {
       this.say(taken.code);
       return;
