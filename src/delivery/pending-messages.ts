@@ -56,7 +56,10 @@ export type MessageEnd =
   /** The node closes; the entries stay in the durable queue. */
   | { readonly kind: 'parked' };
 
-/** `databaseAway`: the database of a shared queue could not be reached, so the entries are in this machine's buffer. */
+/**
+ * `databaseAway`: the database of a shared queue could not be reached, so the entries are in this machine's buffer, or another
+ * process tells what comes of them.
+ */
 export type QueuedReason = 'asked' | 'tooManyOpen' | 'databaseAway';
 
 type Params = Readonly<Record<string, string | number>>;
@@ -264,6 +267,12 @@ export class PendingMessages {
     if (message.isOpen && message.isNumbered) this.open -= 1;
   }
 
+  /** What comes of the stored entries is told elsewhere: all messages end but the `unstored`. */
+  endAllQueued(unstored: ReadonlySet<PendingMessage>): void {
+    for (const message of this.openOf(null))
+      if (!unstored.has(message)) this.endQueued(message, 'databaseAway');
+  }
+
   /** A node closes: its messages end, those of which something is `unstored` once all is stored. */
   closeNode(
     node: string,
@@ -271,7 +280,7 @@ export class PendingMessages {
     end: Parameters<PendingMessages['end']>[1] = { kind: 'parked' },
   ): void {
     for (const message of unstored) if (message.node === node) this.closing.add(message);
-    for (const message of this.ofNode(node)) if (!this.closing.has(message)) this.end(message, end);
+    for (const message of this.openOf(node)) if (!this.closing.has(message)) this.end(message, end);
   }
 
   /** The pending message whose entries include `seq`, or null. */
@@ -280,9 +289,10 @@ export class PendingMessages {
     return pendingMessage?.isOpen === true ? pendingMessage : null;
   }
 
-  private ofNode(node: string): Iterable<PendingMessage> {
+  /** Of one node, or of all (null). */
+  private openOf(node: string | null): Iterable<PendingMessage> {
     const open = this.spans.filter(
-      ({ pendingMessage }) => pendingMessage.isOpen && pendingMessage.node === node,
+      ({ pendingMessage: { isOpen, node: its } }) => isOpen && (node === null || its === node),
     );
     return new Set(open.map(({ pendingMessage }) => pendingMessage));
   }

@@ -27,7 +27,7 @@ export class Taken<State> {
   rows = 0;
   /** How many of its entries are stored. */
   stored = 0;
-  /** Some of them are in this machine's buffer, where no outcome can find them. */
+  /** No outcome finds some of them: they are in this machine's buffer, or another process reports them. */
   isBuffered = false;
   readonly firstSeq: number;
   readonly state: State;

@@ -340,7 +340,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     });
 
     it('keeps what is typed while it asks for the last message', async () => {
-      const typing = Promise.withResolvers<void>();
+      const typing = Promise.withResolvers<undefined>();
       await page.route('**/last-message', async (route) => {
         const response = await route.fetch();
         await typing.promise;
@@ -352,7 +352,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       await take();
       await asked;
       await page.locator('#instant-audience-message').fill('{"payload":{"user":"typed"}}');
-      typing.resolve();
+      typing.resolve(undefined);
       await (await answered).finished();
       await says().filter({ hasText: 'This would be sent' }).waitFor();
       assert.equal((await taken()).user, 'typed');

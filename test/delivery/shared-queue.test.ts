@@ -75,6 +75,24 @@ describe('instances of a shared queue', () => {
     );
   });
 
+  it('end the messages of a process that was silent for so long that another one tells what became of them', async () => {
+    const flow = new Instances();
+    await flow.advance(2_000);
+    const { sender } = flow;
+    const messages = [0, 1, 2, 3, 4].map((user) => flow.add(1 - sender, user));
+    // Taken into the queue, and not sent yet.
+    while (flow.logStore.rows.totals.waiting < messages.length) await flow.advance(1);
+    flow.act({ kind: 'suspend', instance: 1 - sender, forMs: 90_000 });
+    await flow.advance(100_000);
+    assert.equal(flow.lateOutcomesOn(sender).length, messages.length);
+    for (const { end } of messages)
+      assert.ok(end?.kind === 'queued' && end.reason === 'databaseAway', JSON.stringify(end));
+    const next = flow.add(1 - sender, 5);
+    await flow.advance(1_000);
+    assert.equal(next.end?.kind, 'settled');
+    assert.deepEqual(await flow.violations(), []);
+  });
+
   it('send what they appended themselves without reading it back, and what others appended once it is read', async () => {
     const flow = new Instances();
     await flow.advance(2_000);

@@ -218,6 +218,17 @@ export class SharedProducer {
     this.parts.common.reporter.report(due);
   }
 
+  /**
+   * This process counted as gone, so another one reports what came of its entries: its messages end as queued, those that are
+   * not stored yet once they are.
+   */
+  wasGone(): void {
+    const { taken } = this.producer;
+    for (const one of taken) one.isBuffered = true;
+    const unstored = new Set(taken.map(({ pendingMessage }) => pendingMessage));
+    this.parts.common.pendingMessages.endAllQueued(unstored);
+  }
+
   private isEarly({ seq }: Outcome): boolean {
     // The number of a batch that is on its way is not known yet.
     if (this.pending !== null && seq > this.lastSeq) return true;

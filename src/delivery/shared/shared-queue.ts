@@ -5,7 +5,7 @@
 // their users once the requests can no longer run (promise 2). Commits of the old holder fail from then on, because each
 // carries its fencing token.
 
-import type { Claim, Instance, SharedDeletionRequest } from '../../queue/shared-log';
+import { aliveMs, type Claim, type Instance, type SharedDeletionRequest } from '../../queue/shared-log';
 import { within } from '../../clock';
 import type { Common, SharedQueueOptions } from '../engine-options';
 import type { EngineStats } from '../engine-stats';
@@ -26,6 +26,8 @@ import { sharedStatsOf } from './shared-stats';
 
 /** After a login was refused here, another process may try with its own. */
 const stepAsideMs = 60_000;
+/** So much earlier this process takes itself for gone: a claim takes a while, and clocks differ. */
+const earlierMs = 5_000;
 /** Longest wait for the database in each of the two last steps of a close. */
 const goodbyeMs = 2_000;
 
@@ -41,6 +43,8 @@ export class SharedQueue {
   /** Of this process while it stands by: reads what the holder has counted. */
   private readonly othersSent: SentCountStore;
   private claim: Claim | null = null;
+  /** Monotonic ms of it. */
+  private claimedMs = 0;
   /** The last pause or resume, until the database has it: what it says meanwhile is out of date. */
   private asked: { readonly paused: boolean } | null = null;
   private unreachable: unknown = null;
@@ -134,7 +138,11 @@ export class SharedQueue {
 
   private claimed(claim: Claim): void {
     const before = this.claim;
+    const nowMs = this.common.settings.clock.monoMs();
+    const countedAsGone = nowMs - this.claimedMs > aliveMs - earlierMs;
     this.claim = claim;
+    this.claimedMs = nowMs;
+    if (before !== null && countedAsGone && othersSent(claim, before)) this.producer.wasGone();
     this.lastInLog = claim.waiting;
     this.unreachable = null;
     this.producer.way.retryNow();
@@ -341,6 +349,11 @@ export class SharedQueue {
     if (this.unreachable !== null) throw asQueueError(this.unreachable);
     return this.claim?.lastSeq ?? 0;
   }
+}
+
+/** Whether another process may have held the lease between two claims, and reported what came of our entries. */
+function othersSent({ ours, fencingToken }: Claim, before: Claim): boolean {
+  return !ours || !before.ours || fencingToken > before.fencingToken + 1;
 }
 
 function holderText({ ours, holder }: Claim, { name }: Instance): string | null {
