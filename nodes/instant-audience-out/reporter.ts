@@ -164,7 +164,7 @@ export class Reporter {
         return;
       case 'queued':
         if (end.reason === 'tooManyOpen') this.status.tell('queuedOnly');
-        this.tell(delivery, this.acceptedOf(delivery, 'queued', end.summary, none), none);
+        this.tell(delivery, this.acceptedOf(delivery, 'queued', end.summary, end.rejections), end.rejections);
         return;
       case 'parked':
         // Nothing leaves a node that closes, but what was refused before it was queued must not vanish.

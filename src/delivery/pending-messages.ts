@@ -49,8 +49,13 @@ export interface Rejection {
 export type MessageEnd =
   /** Every entry has ended. */
   | { readonly kind: 'settled'; readonly summary: Summary; readonly rejections: readonly Rejection[] }
-  /** Durably queued; whatever comes of it leaves as `recovered`. */
-  | { readonly kind: 'queued'; readonly summary: Summary; readonly reason: QueuedReason }
+  /** Durably queued; whatever else comes of it leaves as `recovered`. */
+  | {
+      readonly kind: 'queued';
+      readonly summary: Summary;
+      readonly rejections: readonly Rejection[];
+      readonly reason: QueuedReason;
+    }
   /** Not taken, or discarded: `code` is stable. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly params: Params }
   /** The node closes; the entries stay in the durable queue. */
@@ -193,7 +198,7 @@ export class PendingMessage implements Span {
   }
 
   endQueued(reason: QueuedReason): void {
-    this.end({ kind: 'queued', summary: this.summary(), reason });
+    this.end({ kind: 'queued', summary: this.summary(), rejections: this.tally?.rejections ?? none, reason });
   }
 
   /** Nothing further is reported to it. */
@@ -267,7 +272,7 @@ export class PendingMessages {
     if (message.isOpen && message.isNumbered) this.open -= 1;
   }
 
-  /** What comes of the stored entries is told elsewhere: all messages end but the `unstored`. */
+  /** Another process tells what comes of the stored entries: all messages end but the `unstored`. */
   endAllQueued(unstored: ReadonlySet<PendingMessage>): void {
     for (const message of this.openOf(null))
       if (!unstored.has(message)) this.endQueued(message, 'databaseAway');

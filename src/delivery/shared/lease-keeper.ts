@@ -10,7 +10,8 @@ import type { Clock } from '../../clock';
 
 interface LeaseEvents {
   /** The log answered. */
-  claimed(claim: Claim): void;
+  /** `askedMs`: when it was sent (monotonic). */
+  claimed(claim: Claim, askedMs: number): void;
   /** This process sends now. */
   gained(claim: Claim): void;
   /** Another one may. */
@@ -107,7 +108,8 @@ export class LeaseKeeper {
 
   private async claimOnce(): Promise<void> {
     const { log, instance, clock, events } = this.options;
-    const until = { monoMs: clock.monoMs() + leaseMs, wallMs: clock.wallMs() + leaseMs };
+    const askedMs = clock.monoMs();
+    const until = { monoMs: askedMs + leaseMs, wallMs: clock.wallMs() + leaseMs };
     let nextMs = retryMs;
     try {
       const claim = await log.claim(
@@ -118,7 +120,7 @@ export class LeaseKeeper {
       );
       if (this.closed) return;
       this.took(claim, until);
-      events.claimed(claim);
+      events.claimed(claim, askedMs);
       nextMs = leaseMs * (claim.ours ? renewAfterShare : lookAfterShare);
       // A holder that no longer renews loses the lease the moment it runs out.
       if (!claim.ours && claim.holder !== null) nextMs = Math.min(nextMs, claim.leftMs + afterExpiryMs);

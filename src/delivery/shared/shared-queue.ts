@@ -26,8 +26,8 @@ import { sharedStatsOf } from './shared-stats';
 
 /** After a login was refused here, another process may try with its own. */
 const stepAsideMs = 60_000;
-/** So much earlier this process takes itself for gone: a claim takes a while, and clocks differ. */
-const earlierMs = 5_000;
+/** This process takes itself for gone a bit before the others do, since clocks differ. */
+const marginMs = 5_000;
 /** Longest wait for the database in each of the two last steps of a close. */
 const goodbyeMs = 2_000;
 
@@ -43,8 +43,8 @@ export class SharedQueue {
   /** Of this process while it stands by: reads what the holder has counted. */
   private readonly othersSent: SentCountStore;
   private claim: Claim | null = null;
-  /** Monotonic ms of it. */
-  private claimedMs = 0;
+  /** When it was asked for, or the log was opened (monotonic ms). */
+  private lastSignMs = 0;
   /** The last pause or resume, until the database has it: what it says meanwhile is out of date. */
   private asked: { readonly paused: boolean } | null = null;
   private unreachable: unknown = null;
@@ -93,7 +93,7 @@ export class SharedQueue {
       instance,
       clock,
       events: {
-        claimed: (claim) => this.claimed(claim),
+        claimed: (claim, askedMs) => this.claimed(claim, askedMs),
         gained: (gained) => this.takeOver(gained),
         lost: () => this.stepDown(),
         unreachable: (error) => (this.unreachable = error),
@@ -118,6 +118,7 @@ export class SharedQueue {
       () => {
         if (this.life === 'closed') return;
         this.life = 'open';
+        this.lastSignMs = this.common.settings.clock.monoMs();
         this.lease.start();
         if (this.parking !== null) this.lease.setWants(false);
       },
@@ -136,13 +137,12 @@ export class SharedQueue {
     this.unreachable = error;
   }
 
-  private claimed(claim: Claim): void {
+  private claimed(claim: Claim, askedMs: number): void {
     const before = this.claim;
-    const nowMs = this.common.settings.clock.monoMs();
-    const countedAsGone = nowMs - this.claimedMs > aliveMs - earlierMs;
+    const silentMs = this.common.settings.clock.monoMs() - this.lastSignMs;
     this.claim = claim;
-    this.claimedMs = nowMs;
-    if (before !== null && countedAsGone && othersSent(claim, before)) this.producer.wasGone();
+    this.lastSignMs = askedMs;
+    if (silentMs > aliveMs - marginMs && this.mayOthersHaveSent(claim, before)) this.producer.wasGone();
     this.lastInLog = claim.waiting;
     this.unreachable = null;
     this.producer.way.retryNow();
@@ -154,6 +154,14 @@ export class SharedQueue {
     if (news !== null) this.common.log('info', news);
     if (before === null || before.holder?.id !== claim.holder?.id) this.leaseChanged();
     this.stepAside(claim);
+  }
+
+  /** Whether another process may have held the lease between two claims, and reported what came of our entries. */
+  private mayOthersHaveSent({ ours, fencingToken }: Claim, before: Claim | null): boolean {
+    if (before === null) return true;
+    const { holder } = before;
+    const wasOthers = holder !== null && holder.id !== this.options.instance.id;
+    return wasOthers || fencingToken > before.fencingToken + (ours ? 1 : 0);
   }
 
   /** What operators asked for since the claim before. */
@@ -349,11 +357,6 @@ export class SharedQueue {
     if (this.unreachable !== null) throw asQueueError(this.unreachable);
     return this.claim?.lastSeq ?? 0;
   }
-}
-
-/** Whether another process may have held the lease between two claims, and reported what came of our entries. */
-function othersSent({ ours, fencingToken }: Claim, before: Claim): boolean {
-  return !ours || !before.ours || fencingToken > before.fencingToken + 1;
 }
 
 function holderText({ ours, holder }: Claim, { name }: Instance): string | null {
