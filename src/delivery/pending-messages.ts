@@ -272,7 +272,7 @@ export class PendingMessages {
     if (message.isOpen && message.isNumbered) this.open -= 1;
   }
 
-  /** Another process tells what comes of the stored entries: all messages end but the `unstored`. */
+  /** Another process reports what comes of the stored entries. All messages end except the `unstored`. */
   endAllQueued(unstored: ReadonlySet<PendingMessage>): void {
     for (const message of this.openOf(null))
       if (!unstored.has(message)) this.endQueued(message, 'databaseAway');

@@ -166,4 +166,20 @@ describe('the pending messages', () => {
       [true, false, false],
     );
   });
+
+  it('end as queued with what was rejected so far when another process tells the rest, those not stored yet once they are', () => {
+    const book = new PendingMessages(10_000);
+    const ends: MessageEnd[] = [];
+    const [stored, unstored] = [messageOf(2, ends), messageOf(2, ends)];
+    book.add(stored, 1, 2);
+    book.add(unstored, 3, 1);
+    book.entryEnded(stored, 1, endingOf('rejected'));
+    book.endAllQueued(new Set([unstored]));
+    const [end] = ends;
+    assert.ok(end?.kind === 'queued' && end.reason === 'databaseAway');
+    assert.deepEqual(end.rejections, [{ index: 0, code: 'SYNTAX', message: 'bad' }]);
+    assert.deepEqual([ends.length, book.open, unstored.isOpen], [1, 1, true]);
+    book.stored(unstored, 'accepted', true);
+    assert.deepEqual([ends.length, book.open, book.find(2)], [2, 0, null]);
+  });
 });

@@ -219,8 +219,8 @@ export class SharedProducer {
   }
 
   /**
-   * This process counted as gone, so another one reports what came of its entries: its messages end as queued, those that are
-   * not stored yet once they are.
+   * This process counted as gone, so another one reports what came of its entries. Its messages end as queued; one that is not
+   * stored yet ends once it is.
    */
   wasGone(): void {
     const { taken } = this.producer;

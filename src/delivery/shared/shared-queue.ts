@@ -26,7 +26,7 @@ import { sharedStatsOf } from './shared-stats';
 
 /** After a login was refused here, another process may try with its own. */
 const stepAsideMs = 60_000;
-/** This process takes itself for gone a bit before the others do, since clocks differ. */
+/** So much earlier than the others this process counts itself as gone, since clocks differ. */
 const marginMs = 5_000;
 /** Longest wait for the database in each of the two last steps of a close. */
 const goodbyeMs = 2_000;
@@ -43,7 +43,7 @@ export class SharedQueue {
   /** Of this process while it stands by: reads what the holder has counted. */
   private readonly othersSent: SentCountStore;
   private claim: Claim | null = null;
-  /** When it was asked for, or the log was opened (monotonic ms). */
+  /** Monotonic ms at which the last claim was sent, or the log was opened. */
   private lastSignMs = 0;
   /** The last pause or resume, until the database has it: what it says meanwhile is out of date. */
   private asked: { readonly paused: boolean } | null = null;
