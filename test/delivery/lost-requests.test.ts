@@ -3,6 +3,8 @@
 import { strict as assert } from 'node:assert';
 import type { DatabaseSync } from 'node:sqlite';
 import type { SegBlock } from '../../src/entry/entry';
+import { hashUserKey, userKeyOf } from '../../src/entry/keys';
+import type { QueueStore } from '../../src/queue/store';
 import type { Fate, SentEntry } from './support/fake-service';
 import { retainedBy } from './support/retained';
 import { device, World, type WorldOptions } from './support/world';
@@ -278,7 +280,13 @@ describe('after an ambiguous request', () => {
     );
   });
 
-  it('nor when the older one is found in a look-up for another entry of the user', async () => {
+  /**
+   * The states that reach the service in a segment of the user. `before` changes the store before the process is killed.
+   * The next process reads an older add, with another entry of the user, long before the newer removal.
+   */
+  async function statesAfterCrash(
+    before: (store: QueueStore, older: number, newer: number) => Promise<unknown>,
+  ): Promise<boolean[]> {
     const options: { -readonly [P in keyof WorldOptions]: WorldOptions[P] } = {
       seed: 1,
       delayMs: () => 5,
@@ -303,17 +311,27 @@ describe('after an ambiguous request', () => {
     others(5_000, 200, removal);
     const newer = put(user, { seg_id: 2, expiration: -1 });
     await world.clock.advance(2_000);
-    void world.sender.parts.store.commit({ repeat: [older, newer] });
+    void before(world.sender.parts.store, older, newer);
     await world.clock.advance(100);
     options.memoryMark = 20;
     options.pageRows = 10;
     world.kill();
     await world.rest(200_000);
-    const states = world.service.log.filter((one) => one.user === `idfa:${user}` && one.segment === '2');
-    assert.deepEqual(
-      states.map(({ removed }) => removed),
-      [true],
-    );
+    return world.service.log
+      .filter((one) => one.user === `idfa:${user}` && one.segment === '2')
+      .map(({ removed }) => removed);
+  }
+
+  it('nor when the older one is found in a look-up for another entry of the user', async () => {
+    const states = await statesAfterCrash((store, older, newer) => store.commit({ repeat: [older, newer] }));
+    assert.deepEqual(states, [true]);
+  });
+
+  it('nor when the newer one was in a request whose reply was not stored', async () => {
+    const userHashes = [hashUserKey(userKeyOf('idfa', user).userKey)];
+    const states = await statesAfterCrash((store) => store.commit({ begin: [{ post: 1_000, userHashes }] }));
+    // Once more when that request can no longer run.
+    assert.deepEqual(states, [true, true]);
   });
 
   it('or a failed one, a newer state does not wait for the backoff', async () => {

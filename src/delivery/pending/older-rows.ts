@@ -5,8 +5,8 @@
 // typically adds in a backlog on disk, when a removal comes. Every older row of the user is then read, as many at a time as
 // memory allows. Until they are in memory, ended entries that are newer stay there (see PendingUsers.forget).
 //
-// Of a row to repeat, which an earlier process left, newer rows may have been delivered, too. They are read in the same way, so that
-// it does not undo them.
+// Of a row to repeat, or of a user with a request of an earlier process, newer rows may have been delivered, too. They are read in the
+// same way, so that an older one does not undo them.
 
 import { lanes, type Lane, type QueueStore, type Row, type UserRange } from '../../queue/store';
 import type { User } from './user';
@@ -76,7 +76,7 @@ export class OlderRows {
     }
   }
 
-  /** A row to repeat has come into memory: newer rows of its user up to this one, of earlier processes, must follow. */
+  /** Newer rows of the user up to this one, of earlier processes, may have been delivered: they must follow. */
   needNewer(user: User, throughSeq: number): void {
     if (!this.readAhead.hasUnreadThrough(throughSeq)) return;
     const lookup = this.ask(user, throughSeq, false);

@@ -124,6 +124,8 @@ export class PendingUsers {
     if (untilMs !== undefined) {
       user.ambiguousRequests().addUnknown(untilMs);
       this.late.push(untilMs, user);
+      // The request may have delivered a newer row, which an older one must not undo (promise 7).
+      this.readAhead.older.needNewer(user, this.readAhead.openedThroughSeq);
     }
     return user;
   }
