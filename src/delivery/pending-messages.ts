@@ -62,10 +62,10 @@ export type MessageEnd =
   | { readonly kind: 'parked' };
 
 /**
- * `databaseAway`: the database of a shared queue could not be reached, so the entries are in this machine's buffer, or another
- * process tells what comes of them.
+ * `lateOutcomes`: no outcome can find the message. The database of a shared queue could not be reached, so entries are in this
+ * machine's buffer, or another instance reports what comes of them.
  */
-export type QueuedReason = 'asked' | 'tooManyOpen' | 'databaseAway';
+export type QueuedReason = 'asked' | 'tooManyOpen' | 'lateOutcomes';
 
 type Params = Readonly<Record<string, string | number>>;
 
@@ -248,10 +248,10 @@ export class PendingMessages {
     if (message.entryEnded(seq, ending)) this.open -= 1;
   }
 
-  /** All of its entries are stored durably, or some of them `isBuffered`: then no outcome can find it. */
-  stored(message: PendingMessage, completeOn: 'accepted' | 'queued', isBuffered = false): void {
+  /** All of its entries are stored. `hasLateOutcomes`: see `QueuedReason`. */
+  stored(message: PendingMessage, completeOn: 'accepted' | 'queued', hasLateOutcomes = false): void {
     if (this.closing.has(message)) this.end(message, { kind: 'parked' });
-    else if (isBuffered) this.endQueued(message, 'databaseAway');
+    else if (hasLateOutcomes) this.endQueued(message, 'lateOutcomes');
     else if (completeOn === 'queued') this.endQueued(message, 'asked');
     else if (this.open > this.most) this.endQueued(message, 'tooManyOpen');
   }
@@ -275,7 +275,7 @@ export class PendingMessages {
   /** Another process reports what comes of the stored entries. All messages end except the `unstored`. */
   endAllQueued(unstored: ReadonlySet<PendingMessage>): void {
     for (const message of this.openOf(null))
-      if (!unstored.has(message)) this.endQueued(message, 'databaseAway');
+      if (!unstored.has(message)) this.endQueued(message, 'lateOutcomes');
   }
 
   /** A node closes: its messages end, those of which something is `unstored` once all is stored. */

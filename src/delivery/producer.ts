@@ -27,8 +27,8 @@ export class Taken<State> {
   rows = 0;
   /** How many of its entries are stored. */
   stored = 0;
-  /** No outcome finds some of them: they are in this machine's buffer, or another process reports them. */
-  isBuffered = false;
+  /** See `QueuedReason`. */
+  hasLateOutcomes = false;
   readonly firstSeq: number;
   readonly state: State;
 
@@ -241,9 +241,9 @@ export class Producer<State> {
     }
   }
 
-  private isStored({ pendingMessage, handedIn, isBuffered }: Taken<State>): void {
+  private isStored({ pendingMessage, handedIn, hasLateOutcomes }: Taken<State>): void {
     const { completeOn } = handedIn.submission;
-    if (this.appender.durable) this.common.pendingMessages.stored(pendingMessage, completeOn, isBuffered);
+    if (this.appender.durable) this.common.pendingMessages.stored(pendingMessage, completeOn, hasLateOutcomes);
   }
 
   /** The rest of a message, or all of it, could not be stored. */

@@ -176,7 +176,7 @@ describe('the pending messages', () => {
     book.entryEnded(stored, 1, endingOf('rejected'));
     book.endAllQueued(new Set([unstored]));
     const [end] = ends;
-    assert.ok(end?.kind === 'queued' && end.reason === 'databaseAway');
+    assert.ok(end?.kind === 'queued' && end.reason === 'lateOutcomes');
     assert.deepEqual(end.rejections, [{ index: 0, code: 'SYNTAX', message: 'bad' }]);
     assert.deepEqual([ends.length, book.open, unstored.isOpen], [1, 1, true]);
     book.stored(unstored, 'accepted', true);

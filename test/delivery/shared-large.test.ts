@@ -233,7 +233,7 @@ describe('a large message for a shared log', () => {
       assert.deepEqual(ends, [], 'not all of it is safe yet');
       await clock.advance(5_000);
       const [end] = ends as MessageEnd[];
-      assert.deepEqual([ends.length, end?.kind === 'queued' && end.reason], [1, 'databaseAway']);
+      assert.deepEqual([ends.length, end?.kind === 'queued' && end.reason], [1, 'lateOutcomes']);
       assert.equal(localBuffer.waiting, 1_500);
       taking.addUp();
       log.join();

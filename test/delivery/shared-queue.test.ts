@@ -86,7 +86,7 @@ describe('instances of a shared queue', () => {
     await flow.advance(100_000);
     assert.equal(flow.lateOutcomesOn(sender).length, messages.length);
     for (const { end } of messages)
-      assert.ok(end?.kind === 'queued' && end.reason === 'databaseAway', JSON.stringify(end));
+      assert.ok(end?.kind === 'queued' && end.reason === 'lateOutcomes', JSON.stringify(end));
     const next = flow.add(1 - sender, 5);
     await flow.advance(1_000);
     assert.equal(next.end?.kind, 'settled');

@@ -162,7 +162,7 @@ export class SharedProducer {
 
   /** They are taken, but what comes of them cannot be found by their numbers. */
   private tookUnnumbered(pending: MessageBatch): void {
-    for (const { taken } of pending.parts) taken.isBuffered = true;
+    for (const { taken } of pending.parts) taken.hasLateOutcomes = true;
     this.stored(pending);
   }
 
@@ -224,7 +224,7 @@ export class SharedProducer {
    */
   wasGone(): void {
     const { taken } = this.producer;
-    for (const one of taken) one.isBuffered = true;
+    for (const one of taken) one.hasLateOutcomes = true;
     const unstored = new Set(taken.map(({ pendingMessage }) => pendingMessage));
     this.parts.common.pendingMessages.endAllQueued(unstored);
   }

@@ -96,7 +96,7 @@ function discardedStays({ history, plan }: Played): string[] {
     if (code === 'purged' || code === 'erased') tell(byFirst.get(value)?.blocks ?? [], atMs);
   // Entries that may be in the database already are deleted there; the requester was told if that failed.
   for (const { end, entries } of history.messages)
-    if (end?.kind === 'queued' && end.reason === 'databaseAway')
+    if (end?.kind === 'queued' && end.reason === 'lateOutcomes')
       for (const { blocks } of entries) for (const { value } of blocks) goneMs.delete(value);
   const first = new Map<number, { readonly sentMs: number; readonly term: string }>();
   const siblings = new Map(

@@ -86,7 +86,7 @@ function inputsByPlace(played: Played): Map<string, Input[]> {
         (isEarly && !toldLate.has(blocks[0]!.value) && mayBeRejected(entry, played)) ||
         // A deletion reaches the buffers of other machines when these can be reached.
         (end?.kind === 'queued' &&
-          end.reason === 'databaseAway' &&
+          end.reason === 'lateOutcomes' &&
           history.discards.some((one) => one.member === member)) ||
         // Entries pending in a queue that no account uses any more stay there.
         (switchesQueues && end?.kind !== 'settled');
@@ -148,7 +148,7 @@ function comesAfter(later: Input, input: Input): boolean {
   if (b.atMs <= a.endMs) return false;
   if (a.end?.kind === 'settled') return true;
   // In one queue it is enough that the earlier one is known to be in it.
-  return a.queue === b.queue && a.end?.kind === 'queued' && a.end.reason !== 'databaseAway';
+  return a.queue === b.queue && a.end?.kind === 'queued' && a.end.reason !== 'lateOutcomes';
 }
 
 /**

@@ -172,7 +172,7 @@ function lateOutcomes(
     if (
       told.length > 1 &&
       !killed &&
-      !(inBothPlaces && end?.kind === 'queued' && end.reason === 'databaseAway')
+      !(inBothPlaces && end?.kind === 'queued' && end.reason === 'lateOutcomes')
     )
       found.push(`${where} is told late ${told.length} times`);
   });
