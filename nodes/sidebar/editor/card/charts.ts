@@ -70,10 +70,12 @@ function wholeNumber(figure: number): string {
   return Number.isInteger(figure) ? shortNumber(figure) : '';
 }
 
-interface Drawn {
+interface Chart {
   readonly kind: Kind;
-  readonly plot: uPlot;
   readonly says: HTMLElement;
+  readonly place: HTMLElement;
+  /** Made when it is first drawn. */
+  plot: uPlot | null;
 }
 
 /** Those to be drawn: one queue's in a frame, so that with many queues no frame is long. */
@@ -95,7 +97,7 @@ function drawNext(): void {
 export class Charts {
   readonly root = make('div', { class: 'instant-audience-charts' });
   private samples: Sample[] = [];
-  private drawn: Drawn[] = [];
+  private readonly charts = kinds.map((kind) => this.make(kind));
   private live: Sample | null = null;
   private usersLimit = 0;
   private onScreen = false;
@@ -126,7 +128,16 @@ export class Charts {
       if (this.samples.length > mostSamples) this.samples.shift();
     }
     const { medianMs, slowMs } = lastSample ?? { medianMs: null, slowMs: null };
-    this.live = { atMs: nowMs, usersPerSecond, waiting, medianMs, slowMs };
+    const live: Sample = { atMs: nowMs, usersPerSecond, waiting, medianMs, slowMs };
+    this.live = live;
+    for (const chart of this.charts) {
+      const isPointedAt = (chart.plot?.cursor.left ?? -1) >= 0;
+      if (!isPointedAt)
+        this.say(
+          chart,
+          chart.kind.lines.map(({ of }) => of(live)),
+        );
+    }
     this.drawIfSeen();
   }
 
@@ -138,38 +149,36 @@ export class Charts {
   /** In its turn. */
   draw(): void {
     if (!this.onScreen || this.root.clientWidth === 0 || this.live === null) return;
-    if (this.drawn.length === 0) this.drawn = kinds.map((kind) => this.make(kind));
     const samples = [...this.samples, this.live];
     const times = samples.map(({ atMs }) => atMs / 1000);
-    for (const { kind, plot, says } of this.drawn) {
-      const columns = kind.lines.map(({ of }) => samples.map(of));
-      plot.setData([times, ...columns] as uPlot.AlignedData);
-      if (plot.cursor.left === undefined || plot.cursor.left < 0)
-        this.say(kind, says, samples.length - 1, columns);
+    for (const chart of this.charts) {
+      chart.plot ??= this.plot(chart);
+      const columns = chart.kind.lines.map(({ of }) => samples.map(of));
+      chart.plot.setData([times, ...columns] as uPlot.AlignedData);
     }
   }
 
-  private say(kind: Kind, says: HTMLElement, index: number, columns: readonly Figures[]): void {
-    setText(
-      says,
-      kind.says(
-        columns.map((column) => column[index] ?? null),
-        this.usersLimit,
-      ),
-    );
+  private say({ kind, says }: Chart, figures: Figures): void {
+    setText(says, kind.says(figures, this.usersLimit));
   }
 
-  private make(kind: Kind): Drawn {
+  /** Takes its room at once, so that drawing it moves no button. */
+  private make(kind: Kind): Chart {
     const says = make('span');
     // The caption has the figures, so screen readers skip the picture.
     const place = make('div', { 'aria-hidden': 'true' });
+    place.style.height = `${heightPx}px`;
     const caption = make('figcaption', {}, make('span', {}, word(`chart.${kind.name}`)), says);
     this.root.append(make('figure', {}, caption, place));
-    const plot = new uPlot(this.options(kind, says), [[], ...kind.lines.map(() => [])], place);
-    return { kind, plot, says };
+    return { kind, says, place, plot: null };
   }
 
-  private options(kind: Kind, says: HTMLElement): uPlot.Options {
+  private plot(chart: Chart): uPlot {
+    return new uPlot(this.options(chart), [[], ...chart.kind.lines.map(() => [])], chart.place);
+  }
+
+  private options(chart: Chart): uPlot.Options {
+    const { kind } = chart;
     const axis = {
       stroke: () => colour('--red-ui-primary-text-color'),
       font: '11px sans-serif',
@@ -208,9 +217,11 @@ export class Charts {
         draw: [(plot) => drawLimit(plot, limitOf())],
         setCursor: [
           (plot) => {
-            const last = plot.data[0].length - 1;
-            const columns = plot.data.slice(1) as Figures[];
-            this.say(kind, says, plot.cursor.idx ?? last, columns);
+            const at = plot.cursor.idx ?? plot.data[0].length - 1;
+            this.say(
+              chart,
+              plot.data.slice(1).map((column) => column[at] ?? null),
+            );
           },
         ],
       },
@@ -227,7 +238,8 @@ export class Charts {
   private fit(): void {
     const width = this.root.clientWidth;
     if (width === 0) return;
-    for (const { plot } of this.drawn) if (plot.width !== width) plot.setSize({ width, height: heightPx });
+    for (const { plot } of this.charts)
+      if (plot !== null && plot.width !== width) plot.setSize({ width, height: heightPx });
     this.drawIfSeen();
   }
 
@@ -237,8 +249,10 @@ export class Charts {
     this.sizes.disconnect();
     this.themes.disconnect();
     this.sights.disconnect();
-    for (const { plot } of this.drawn) plot.destroy();
-    this.drawn = [];
+    for (const chart of this.charts) {
+      chart.plot?.destroy();
+      chart.plot = null;
+    }
   }
 }
 
