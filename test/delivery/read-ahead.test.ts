@@ -156,6 +156,7 @@ describe('the read-ahead', () => {
             for (const each of lanes) await bench.end(each);
             bench.check(pageRows);
           }
+          assert.equal(bench.readAhead.unreadAny, false);
           assert.equal(lanes.flatMap((each) => bench.came[each]).length, bench.lastSeq);
         },
       ),
@@ -182,6 +183,17 @@ describe('the read-ahead', () => {
     for (let i = 0; i < 12; i += 1) bench.take('add', 7);
     assert.equal(bench.inMemory.add.length, 1 + 4 * 2);
     assert.ok(bench.readAhead.unreadAny);
+  });
+
+  it('has read a lane whose last row is the last one of a full page', async () => {
+    const bench = new Bench(2, 2);
+    await bench.open();
+    for (let user = 0; user < 4; user += 1) bench.take('add', user);
+    await bench.commit();
+    for (let ended = 0; ended < 2; ended += 1) await bench.end('add');
+    await bench.read();
+    assert.equal(bench.came.add.length, 4);
+    assert.equal(bench.readAhead.unreadAny, false);
   });
 
   it('tells whether an older row may be unread, in either lane', async () => {

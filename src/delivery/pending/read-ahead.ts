@@ -224,8 +224,8 @@ export class ReadAhead {
     const last = read.rows.at(-1);
     state.cursor = read.full && last !== undefined ? last.seq : read.throughSeq;
     if (last !== undefined) state.nextAppendedWallMs = last.appendedWallMs;
-    // Rows may have been written since the read was started.
-    state.unread = read.full || state.written > read.throughSeq;
+    // A full page may end with the last row. And rows may have been written since the read was started.
+    state.unread = state.cursor < Math.max(read.throughSeq, state.written);
   }
 }
 
