@@ -243,7 +243,8 @@ export class Producer<State> {
 
   private isStored({ pendingMessage, handedIn, hasLateOutcomes }: Taken<State>): void {
     const { completeOn } = handedIn.submission;
-    if (this.appender.durable) this.common.pendingMessages.stored(pendingMessage, completeOn, hasLateOutcomes);
+    if (this.appender.durable)
+      this.common.pendingMessages.stored(pendingMessage, completeOn, hasLateOutcomes);
   }
 
   /** The rest of a message, or all of it, could not be stored. */

@@ -281,11 +281,13 @@ describe('after an ambiguous request', () => {
   });
 
   /**
-   * The states that reach the service in a segment of the user. `before` changes the store before the process is killed.
-   * The next process reads an older add, with another entry of the user, long before the newer removal.
+   * Whether each state that reaches the service in a segment of the user is a removal. `leave` says what the killed process
+   * leaves in the store. The next one is paused for a time at first. It reads an older add, with another entry of the user, long
+   * before the newer removal.
    */
-  async function statesAfterCrash(
-    before: (store: QueueStore, older: number, newer: number) => Promise<unknown>,
+  async function removedAfterCrash(
+    leave: (store: QueueStore, older: number, newer: number) => Promise<unknown>,
+    pausedMs = 0,
   ): Promise<boolean[]> {
     const options: { -readonly [P in keyof WorldOptions]: WorldOptions[P] } = {
       seed: 1,
@@ -311,27 +313,35 @@ describe('after an ambiguous request', () => {
     others(5_000, 200, removal);
     const newer = put(user, { seg_id: 2, expiration: -1 });
     await world.clock.advance(2_000);
-    void before(world.sender.parts.store, older, newer);
+    void leave(world.sender.parts.store, older, newer);
     await world.clock.advance(100);
     options.memoryMark = 20;
     options.pageRows = 10;
     world.kill();
+    world.engine.pause();
+    await world.clock.advance(pausedMs);
+    world.engine.resume();
     await world.rest(200_000);
     return world.service.log
       .filter((one) => one.user === `idfa:${user}` && one.segment === '2')
       .map(({ removed }) => removed);
   }
 
-  it('nor when the older one is found in a look-up for another entry of the user', async () => {
-    const states = await statesAfterCrash((store, older, newer) => store.commit({ repeat: [older, newer] }));
-    assert.deepEqual(states, [true]);
+  it('an older state is not resent although it is found in a look-up for another entry of the user', async () => {
+    const removed = await removedAfterCrash((store, older, newer) =>
+      store.commit({ repeat: [older, newer] }),
+    );
+    assert.deepEqual(removed, [true]);
   });
 
-  it('nor when the newer one was in a request whose reply was not stored', async () => {
+  it('an older state is not sent before a newer one that was in a request whose reply was not stored', async () => {
     const userHashes = [hashUserKey(userKeyOf('idfa', user).userKey)];
-    const states = await statesAfterCrash((store) => store.commit({ begin: [{ post: 1_000, userHashes }] }));
+    const leave = (store: QueueStore): Promise<unknown> =>
+      store.commit({ begin: [{ post: 1_000, userHashes }] });
     // Once more when that request can no longer run.
-    assert.deepEqual(states, [true, true]);
+    assert.deepEqual(await removedAfterCrash(leave), [true, true]);
+    // It can no longer run when the first entry of the user is read.
+    assert.deepEqual(await removedAfterCrash(leave, timeoutMs + lateMarginMs + 10_000), [true]);
   });
 
   it('or a failed one, a newer state does not wait for the backoff', async () => {

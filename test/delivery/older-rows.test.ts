@@ -3,9 +3,10 @@
 import { strict as assert } from 'node:assert';
 import { userKeyOf } from '../../src/entry/keys';
 import { OlderRows, type OlderRowsRead } from '../../src/delivery/pending/older-rows';
+import { PendingEntry } from '../../src/delivery/pending/pending-entry';
 import { User } from '../../src/delivery/pending/user';
 import type { QueueStore } from '../../src/queue/store';
-import { device, World, type Stated } from './support/world';
+import { device, entryOf, World, type Stated } from './support/world';
 
 const user = device(999_999);
 const { userKey } = userKeyOf('idfa', user);
@@ -187,6 +188,36 @@ describe('older rows of a user', function () {
       older.admitted(read);
       assert.equal(older.holds(one), false);
     }
+  });
+
+  it('of users with removals are read first, and of the others in every fifth call', async () => {
+    const first: number[] = [];
+    const store = {
+      rowsOfUsers: (ranges: readonly { readonly userHash: number }[]) => {
+        first.push(ranges[0]!.userHash);
+        return Promise.resolve(ranges.map(() => []));
+      },
+    } as unknown as QueueStore;
+    const unread = { hasUnreadIn: () => true, hasUnreadThrough: () => true, readThroughSeq: 0 };
+    const olderRows = new OlderRows(store, unread);
+    for (let hash = 1; hash <= 1_000; hash += 1)
+      olderRows.needNewer(new User(`idfa:${hash}`, hash), 1_000_000);
+    const source = { node: 'n', account: 'a' };
+    for (let seq = 1_001; seq <= 1_400; seq += 1) {
+      const entry = entryOf(device(seq), [{ seg_id: 1, expiration: -1 }]);
+      const row = { seq, lane: 'removal' as const, source, eventMonoMs: 0, appendedWallMs: 0 };
+      const one = new User(entry.userKey, seq);
+      one.add(new PendingEntry(row, entry, 'waiting'));
+      olderRows.need(one, 'removal', 1_000_000);
+    }
+    for (let call = 0; call < 6; call += 1)
+      olderRows.admitted(
+        await new Promise<OlderRowsRead>((resolve) => olderRows.request(resolve, () => undefined, Infinity)),
+      );
+    assert.deepEqual(
+      first.map((hash) => hash > 1_000),
+      [true, true, true, true, false, true],
+    );
   });
 
   it('of many users bring at most 20,000 rows into memory at once', () => {

@@ -82,6 +82,7 @@ describe('recovered requests', () => {
     requests.end(clock.monoMs(), commitBuffer);
     assert.deepEqual(commitBuffer.take(), { settle: [-1, -3] });
     assert.equal(requests.untilByUser.size, 0);
+    assert.deepEqual([...requests.userHashes].sort(), [1, 2, 3]);
     assert.equal(requests.nextEndMs, Infinity);
   });
 });

@@ -5,8 +5,8 @@
 // typically adds in a backlog on disk, when a removal comes. Every older row of the user is then read, as many at a time as
 // memory allows. Until they are in memory, ended entries that are newer stay there (see PendingUsers.forget).
 //
-// Of a row to repeat, or of a user with a request of an earlier process, newer rows may have been delivered, too. They are read in the
-// same way, so that an older one does not undo them.
+// An earlier process may have delivered a newer row, too: of a row to repeat, or of a user in a request without a stored reply. The newer
+// rows that it left are read in the same way, so that an older row does not undo them.
 
 import { lanes, type Lane, type QueueStore, type Row, type UserRange } from '../../queue/store';
 import type { User } from './user';
@@ -27,8 +27,8 @@ interface Lookup {
   holds: boolean;
   /** Nor before every row up to this number is read, as long as there is room for them. */
   holdsThroughSeq: number;
-  /** Its rows end as soon as they are read, so that they need no memory. */
-  erases: boolean;
+  /** Rows up to this one end as soon as they are read, so that they need no memory. */
+  erasesThroughSeq: number;
 }
 
 interface Found {
@@ -57,10 +57,13 @@ const usersPerCall = 100;
 export class OlderRows {
   /** Of users in memory. */
   private readonly lookups = new Map<User, Lookup>();
-  /** Those to be read next, in order; erasures first. */
-  private readonly queue = new Set<Lookup>();
+  /** Those to be read next, in order. */
   private readonly erasures = new Set<Lookup>();
+  /** Of users with a removal, which go before the others (promise 7). */
+  private readonly removals = new Set<Lookup>();
+  private readonly others = new Set<Lookup>();
   private reading = false;
+  private calls = 0;
 
   constructor(
     private readonly store: QueueStore,
@@ -71,40 +74,47 @@ export class OlderRows {
   need(user: User, lane: Lane, seq: number): void {
     for (const other of lanes) {
       if (other === lane || !this.readAhead.hasUnreadIn(other, seq - 1)) continue;
-      this.ask(user, seq - 1, false);
+      this.ask(user, seq - 1);
       return;
     }
   }
 
-  /** Newer rows of the user up to this one, of earlier processes, may have been delivered: they must follow. */
+  /** The user is not sent before every row up to this one is read: an earlier process may have delivered some of them. */
   needNewer(user: User, throughSeq: number): void {
     if (!this.readAhead.hasUnreadThrough(throughSeq)) return;
-    const lookup = this.ask(user, throughSeq, false);
+    const lookup = this.ask(user, throughSeq);
     lookup.holdsThroughSeq = Math.max(lookup.holdsThroughSeq, throughSeq);
   }
 
   /** Every row of the user up to this one is to be erased. */
   erase(user: User, throughSeq: number): void {
-    if (this.readAhead.hasUnreadThrough(throughSeq)) this.ask(user, throughSeq, true);
+    if (this.readAhead.hasUnreadThrough(throughSeq)) this.ask(user, throughSeq, throughSeq);
   }
 
-  private ask(user: User, throughSeq: number, erases: boolean): Lookup {
+  private ask(user: User, throughSeq: number, erasesThroughSeq = 0): Lookup {
     const lookup = this.lookups.get(user) ?? {
-      ...{ user, afterSeq: 0, throughSeq: 0, erases },
+      ...{ user, afterSeq: 0, throughSeq: 0, erasesThroughSeq: 0 },
       ...{ holds: true, holdsThroughSeq: 0 },
     };
     this.lookups.set(user, lookup);
     // An earlier lookup did not cover the rows that are needed now.
-    if (this.isOver(lookup)) Object.assign(lookup, { holds: true, erases });
+    if (this.isOver(lookup)) lookup.holds = true;
     lookup.throughSeq = Math.max(lookup.throughSeq, throughSeq);
-    lookup.erases ||= erases;
+    lookup.erasesThroughSeq = Math.max(lookup.erasesThroughSeq, erasesThroughSeq);
     if (!this.isOver(lookup) && this.hasRoom(lookup)) this.enqueue(lookup);
     return lookup;
   }
 
   private enqueue(lookup: Lookup): void {
-    if (lookup.erases) this.queue.delete(lookup);
-    (lookup.erases ? this.erasures : this.queue).add(lookup);
+    const rest = lookup.user.removes ? this.removals : this.others;
+    const queue = erases(lookup) ? this.erasures : rest;
+    if (queue.has(lookup)) return;
+    this.dequeue(lookup);
+    queue.add(lookup);
+  }
+
+  private dequeue(lookup: Lookup): void {
+    for (const queue of [this.erasures, this.removals, this.others]) queue.delete(lookup);
   }
 
   /** Whether the user must not be sent yet. */
@@ -136,8 +146,8 @@ export class OlderRows {
   }
 
   /** Ended entries do not count, because they may stay until every older row is read. */
-  private hasRoom({ user, holds, erases }: Lookup): boolean {
-    return holds || erases || user.unended < mostUnended;
+  private hasRoom(lookup: Lookup): boolean {
+    return lookup.holds || erases(lookup) || lookup.user.unended < mostUnended;
   }
 
   /** The user is no longer in memory. */
@@ -145,8 +155,7 @@ export class OlderRows {
     const lookup = this.lookups.size === 0 ? undefined : this.lookups.get(user);
     if (lookup === undefined) return;
     this.lookups.delete(user);
-    this.queue.delete(lookup);
-    this.erasures.delete(lookup);
+    this.dequeue(lookup);
   }
 
   /**
@@ -178,20 +187,23 @@ export class OlderRows {
   }
 
   private next(mostUsers: number): Lookup[] {
+    const { erasures, removals, others } = this;
+    this.calls += 1;
+    // As everywhere, a flood of removals leaves the others a fifth.
+    const rest = this.calls % 5 === 0 ? [others, removals] : [removals, others];
     const lookups: Lookup[] = [];
-    let seqs = 0;
-    for (const [queue, most] of [[this.erasures, Infinity] as const, [this.queue, mostUsers] as const]) {
-      let users = 0;
+    let [seqs, users] = [0, 0];
+    for (const queue of [erasures, ...rest])
       for (const lookup of queue) {
-        if (users >= most || lookups.length >= usersPerCall || seqs >= seqsPerCall) break;
+        if (lookups.length >= usersPerCall || seqs >= seqsPerCall) return lookups;
+        if (queue !== erasures && users >= mostUsers) return lookups;
         queue.delete(lookup);
         const readThroughSeq = Math.min(lookup.throughSeq, this.readAhead.readThroughSeq);
         lookup.afterSeq = Math.max(lookup.afterSeq, readThroughSeq);
         seqs += lookup.throughSeq - lookup.afterSeq;
-        users += 1;
+        if (queue !== erasures) users += 1;
         lookups.push(lookup);
       }
-    }
     return lookups;
   }
 
@@ -213,4 +225,8 @@ export class OlderRows {
   isWanted(lookup: Lookup): boolean {
     return this.lookups.get(lookup.user) === lookup;
   }
+}
+
+function erases({ afterSeq, erasesThroughSeq }: Lookup): boolean {
+  return afterSeq < erasesThroughSeq;
 }

@@ -19,9 +19,12 @@ import { UserTable } from './user-table';
 import type { WarmUps } from './warm-ups';
 import type { MemberChanges } from '../sync/member-changes';
 
-/** Until when a recovered in-flight request of a user may run, in monotonic ms by the hash of its key. */
+/** Requests of an earlier process of which the store has no reply. */
 export interface RecoveredRequests {
+  /** Until when one may run, in monotonic ms by the hash of a user's key. */
   readonly untilByUser: ReadonlyMap<number, number>;
+  /** Of the keys of their users, also when none can run any more. */
+  readonly userHashes: ReadonlySet<number>;
 }
 
 export class PendingUsers {
@@ -72,7 +75,9 @@ export class PendingUsers {
     if (entry.unended > 0 && this.deletions.of(entry) === null) {
       const { older, openedThroughSeq } = this.readAhead;
       older.need(user, entry.lane, entry.seq);
-      if (entry.row === 'repeat') older.needNewer(user, openedThroughSeq);
+      // An earlier process may have delivered newer rows, too.
+      const mayBeUndone = entry.row === 'repeat' || this.recoveredRequests.userHashes.has(hash);
+      if (mayBeUndone) older.needNewer(user, openedThroughSeq);
     }
     return user;
   }
@@ -124,8 +129,6 @@ export class PendingUsers {
     if (untilMs !== undefined) {
       user.ambiguousRequests().addUnknown(untilMs);
       this.late.push(untilMs, user);
-      // The request may have delivered a newer row, which an older one must not undo (promise 7).
-      this.readAhead.older.needNewer(user, this.readAhead.openedThroughSeq);
     }
     return user;
   }

@@ -17,8 +17,8 @@ interface RecoveredRequest {
 export class RecoveredRequests {
   /** In the order of `untilMs`. */
   private requests: RecoveredRequest[] = [];
-  /** Until when a request of a user may run, in monotonic ms by the hash of its key. */
   readonly untilByUser = new Map<number, number>();
+  userHashes: ReadonlySet<number> = new Set();
 
   /**
    * @param marginMs how long a request may run after its process is known to be gone
@@ -42,6 +42,7 @@ export class RecoveredRequests {
         return { post, userHashes, untilMs: Math.min(notedMs, latestMs), isNoted: notedMs <= latestMs };
       })
       .sort((a, b) => a.untilMs - b.untilMs);
+    this.userHashes = new Set(records.flatMap(({ userHashes }) => userHashes));
     this.listUsers();
   }
 
