@@ -62,8 +62,8 @@ export type MessageEnd =
   | { readonly kind: 'parked' };
 
 /**
- * `lateOutcomes`: no outcome can find the message. The database of a shared queue could not be reached, so entries are in this
- * machine's buffer, or another instance reports what comes of them.
+ * `lateOutcomes`: the outcomes of its entries would come too late. The database of a shared queue could not be reached, so
+ * entries are in this machine's buffer, or another instance reports their outcomes.
  */
 export type QueuedReason = 'asked' | 'tooManyOpen' | 'lateOutcomes';
 
@@ -272,7 +272,7 @@ export class PendingMessages {
     if (message.isOpen && message.isNumbered) this.open -= 1;
   }
 
-  /** Another process reports what comes of the stored entries. All messages end except the `unstored`. */
+  /** Another instance reports the outcomes of the stored entries. All messages end except the `unstored`. */
   endAllQueued(unstored: ReadonlySet<PendingMessage>): void {
     for (const message of this.openOf(null))
       if (!unstored.has(message)) this.endQueued(message, 'lateOutcomes');
