@@ -132,8 +132,8 @@ function splitIntoParts(files) {
 
 /** Runs one mocha process, and kills it after `endMs`. A process that does not end by itself counts as a failure. */
 async function runMocha(args, index, env, endMs = hangMs) {
-  const totals = path.join(scratch, `totals-${index}.json`);
-  await rm(totals, { force: true });
+  // Another run may be under way.
+  const totals = path.join(scratch, `totals-${process.pid}-${index}.json`);
   const strict = inCi ? ['--forbid-pending', '--forbid-only'] : [];
   const child = spawn(
     node,
@@ -148,6 +148,7 @@ async function runMocha(args, index, env, endMs = hangMs) {
   const code = await new Promise((resolve) => child.once('exit', (exit, signal) => resolve(exit ?? signal)));
   clearTimeout(killTimer);
   const saved = existsSync(totals) ? JSON.parse(await readFile(totals, 'utf8')) : null;
+  await rm(totals, { force: true });
   if (saved?.running === null && typeof code === 'number') return saved;
   const when = saved?.running == null ? 'with all tests done' : `in “${saved.running}”`;
   const report = `${saved?.report ?? ''}\nA test run ended (${code}) ${saved === null ? 'before its first test' : when}: ${args.join(' ')}`;
