@@ -134,6 +134,7 @@ function splitIntoParts(files) {
 async function runMocha(args, index, env, endMs = hangMs) {
   // Another run may be under way.
   const totals = path.join(scratch, `totals-${process.pid}-${index}.json`);
+  await rm(totals, { force: true });
   const strict = inCi ? ['--forbid-pending', '--forbid-only'] : [];
   const child = spawn(
     node,

@@ -62,7 +62,7 @@ export type MessageEnd =
   | { readonly kind: 'parked' };
 
 /**
- * `lateOutcomes`: the outcomes of its entries would come too late. The database of a shared queue could not be reached, so
+ * `lateOutcomes`: the outcomes of its entries are known only after it has ended. The database of a shared queue could not be reached, so
  * entries are in this machine's buffer, or another instance reports their outcomes.
  */
 export type QueuedReason = 'asked' | 'tooManyOpen' | 'lateOutcomes';

@@ -5,7 +5,7 @@ import { userKeyOf } from '../../src/entry/keys';
 import { OlderRows, type OlderRowsRead } from '../../src/delivery/pending/older-rows';
 import { PendingEntry } from '../../src/delivery/pending/pending-entry';
 import { User } from '../../src/delivery/pending/user';
-import type { QueueStore } from '../../src/queue/store';
+import type { QueueStore, UserRange } from '../../src/queue/store';
 import { device, entryOf, World, type Stated } from './support/world';
 
 const user = device(999_999);
@@ -190,34 +190,79 @@ describe('older rows of a user', function () {
     }
   });
 
-  it('of users with removals are read first, and of the others in every fifth call', async () => {
-    const first: number[] = [];
+  /** Look-ups in a store that has so many rows of each user, one after the other; each call tells what it reads. */
+  function lookUps(rowsOfEach = 0): { readonly older: OlderRows; readonly call: () => Promise<UserRange[]> } {
+    let ranges: UserRange[] = [];
     const store = {
-      rowsOfUsers: (ranges: readonly { readonly userHash: number }[]) => {
-        first.push(ranges[0]!.userHash);
-        return Promise.resolve(ranges.map(() => []));
+      rowsOfUsers: (asked: UserRange[], limit: number) => {
+        ranges = asked;
+        return Promise.resolve(
+          asked.map(({ afterSeq }) =>
+            Array.from({ length: Math.min(limit, rowsOfEach - afterSeq) }, (_, at) => ({
+              seq: afterSeq + 1 + at,
+            })),
+          ),
+        );
       },
     } as unknown as QueueStore;
     const unread = { hasUnreadIn: () => true, hasUnreadThrough: () => true, readThroughSeq: 0 };
-    const olderRows = new OlderRows(store, unread);
-    for (let hash = 1; hash <= 1_000; hash += 1)
-      olderRows.needNewer(new User(`idfa:${hash}`, hash), 1_000_000);
-    const source = { node: 'n', account: 'a' };
-    for (let seq = 1_001; seq <= 1_400; seq += 1) {
-      const entry = entryOf(device(seq), [{ seg_id: 1, expiration: -1 }]);
-      const row = { seq, lane: 'removal' as const, source, eventMonoMs: 0, appendedWallMs: 0 };
-      const one = new User(entry.userKey, seq);
-      one.add(new PendingEntry(row, entry, 'waiting'));
-      olderRows.need(one, 'removal', 1_000_000);
-    }
-    for (let call = 0; call < 6; call += 1)
-      olderRows.admitted(
-        await new Promise<OlderRowsRead>((resolve) => olderRows.request(resolve, () => undefined, Infinity)),
+    const older = new OlderRows(store, unread);
+    const call = async (): Promise<UserRange[]> => {
+      ranges = [];
+      const reads: OlderRowsRead[] = [];
+      older.request(
+        (read) => reads.push(read),
+        () => undefined,
+        Infinity,
       );
-    assert.deepEqual(
-      first.map((hash) => hash > 1_000),
-      [true, true, true, true, false, true],
-    );
+      await Promise.resolve();
+      for (const read of reads) older.admitted(read);
+      return ranges;
+    };
+    return { older, call };
+  }
+
+  function addRemoval(to: User, seq: number): void {
+    const entry = entryOf(device(seq), [{ seg_id: 1, expiration: -1 }]);
+    const row = {
+      seq,
+      lane: 'removal' as const,
+      source: { node: 'n', account: 'a' },
+      eventMonoMs: 0,
+      appendedWallMs: 0,
+    };
+    to.add(new PendingEntry(row, entry, 'waiting'));
+  }
+
+  it('of users with removals are read first, and those of the others in every fifth call', async () => {
+    const { older, call } = lookUps();
+    const others = Array.from({ length: 1_000 }, (_, at) => new User(`other ${at}`, at));
+    const removing = Array.from({ length: 400 }, (_, at) => new User(`removing ${at}`, 1_000 + at));
+    for (const one of others) older.needNewer(one, 1_000_000);
+    for (const one of removing) {
+      addRemoval(one, 1_000_000);
+      older.need(one, 'removal', 1_000_000);
+    }
+    // One that already waits for its rows.
+    addRemoval(others[999]!, 1_000_000);
+    older.need(others[999]!, 'removal', 1_000_000);
+    const calls: UserRange[][] = [];
+    // 68 users a call, since each may have a million rows.
+    for (let at = 0; at < 7; at += 1) calls.push(await call());
+    const removals = calls.map((ranges) => ranges.filter(({ userHash }) => userHash >= 999).length);
+    assert.deepEqual(removals, [68, 68, 68, 68, 0, 68, 61]);
+    assert.ok(calls[6]!.some(({ userHash }) => userHash === 999));
+  });
+
+  it('of an erased user come into memory without a limit only up to the erasure', async () => {
+    const { older, call } = lookUps(1_000_000);
+    const one = new User('one', 1);
+    older.erase(one, 1_500);
+    older.needNewer(one, 1_000_000);
+    for (let seq = 1; seq <= 1_000; seq += 1) addRemoval(one, 1_000_000 + seq);
+    assert.equal((await call()).length, 1);
+    assert.equal((await call()).length, 1);
+    assert.equal((await call()).length, 0);
   });
 
   it('of many users bring at most 20,000 rows into memory at once', () => {

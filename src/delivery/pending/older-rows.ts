@@ -79,7 +79,7 @@ export class OlderRows {
     }
   }
 
-  /** The user is not sent before every row up to this one is read: an earlier process may have delivered some of them. */
+  /** An earlier process may have delivered rows of the user up to this one: none leaves before all of them are read. */
   needNewer(user: User, throughSeq: number): void {
     if (!this.readAhead.hasUnreadThrough(throughSeq)) return;
     const lookup = this.ask(user, throughSeq);
@@ -106,8 +106,9 @@ export class OlderRows {
   }
 
   private enqueue(lookup: Lookup): void {
-    const rest = lookup.user.removes ? this.removals : this.others;
-    const queue = erases(lookup) ? this.erasures : rest;
+    // A user keeps its place when its removal has ended.
+    const removes = lookup.user.removes || this.removals.has(lookup);
+    const queue = erases(lookup) ? this.erasures : removes ? this.removals : this.others;
     if (queue.has(lookup)) return;
     this.dequeue(lookup);
     queue.add(lookup);
@@ -166,6 +167,7 @@ export class OlderRows {
     if (this.reading) return;
     const lookups = this.next(mostUsers);
     if (lookups.length === 0) return;
+    this.calls += 1;
     const ranges = lookups.map(({ user, afterSeq, throughSeq }): UserRange => ({
       userHash: user.hash,
       afterSeq,
@@ -188,20 +190,19 @@ export class OlderRows {
 
   private next(mostUsers: number): Lookup[] {
     const { erasures, removals, others } = this;
-    this.calls += 1;
     // As everywhere, a flood of removals leaves the others a fifth.
-    const rest = this.calls % 5 === 0 ? [others, removals] : [removals, others];
+    const users = this.calls % 5 === 4 ? [others, removals] : [removals, others];
     const lookups: Lookup[] = [];
-    let [seqs, users] = [0, 0];
-    for (const queue of [erasures, ...rest])
+    let [seqs, inMemory] = [0, 0];
+    for (const queue of [erasures, ...users])
       for (const lookup of queue) {
         if (lookups.length >= usersPerCall || seqs >= seqsPerCall) return lookups;
-        if (queue !== erasures && users >= mostUsers) return lookups;
+        if (queue !== erasures && inMemory >= mostUsers) return lookups;
         queue.delete(lookup);
         const readThroughSeq = Math.min(lookup.throughSeq, this.readAhead.readThroughSeq);
         lookup.afterSeq = Math.max(lookup.afterSeq, readThroughSeq);
         seqs += lookup.throughSeq - lookup.afterSeq;
-        if (queue !== erasures) users += 1;
+        if (queue !== erasures) inMemory += 1;
         lookups.push(lookup);
       }
     return lookups;

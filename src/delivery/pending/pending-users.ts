@@ -23,7 +23,7 @@ import type { MemberChanges } from '../sync/member-changes';
 export interface RecoveredRequests {
   /** Until when one may run, in monotonic ms by the hash of a user's key. */
   readonly untilByUser: ReadonlyMap<number, number>;
-  /** Of the keys of their users, also when none can run any more. */
+  /** Hashes of the keys of all of their users. Unlike in `untilByUser`, those of requests that can no longer run stay. */
   readonly userHashes: ReadonlySet<number>;
 }
 
