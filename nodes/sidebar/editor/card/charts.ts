@@ -128,17 +128,19 @@ export class Charts {
       if (this.samples.length > mostSamples) this.samples.shift();
     }
     const { medianMs, slowMs } = lastSample ?? { medianMs: null, slowMs: null };
-    const live: Sample = { atMs: nowMs, usersPerSecond, waiting, medianMs, slowMs };
-    this.live = live;
+    this.live = { atMs: nowMs, usersPerSecond, waiting, medianMs, slowMs };
+    this.drawIfSeen();
+  }
+
+  /** Writes the current figures into the captions, except where the pointer asks for others. Call while the card is open. */
+  showFigures(): void {
+    const { live } = this;
+    if (live === null) return;
     for (const chart of this.charts) {
       const isPointedAt = (chart.plot?.cursor.left ?? -1) >= 0;
-      if (!isPointedAt)
-        this.say(
-          chart,
-          chart.kind.lines.map(({ of }) => of(live)),
-        );
+      const figures = chart.kind.lines.map(({ of }) => of(live));
+      if (!isPointedAt) this.say(chart, figures);
     }
-    this.drawIfSeen();
   }
 
   /** Draws only visible charts. */

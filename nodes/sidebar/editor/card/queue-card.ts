@@ -109,6 +109,7 @@ export class QueueCard {
     showText(this.sharers, queue.shared === null ? null : sharersOf(queue.shared));
     this.sandbox.show(this.segments);
     this.synced.show(queue);
+    this.charts.showFigures();
     this.rejected.show(queue);
     this.nodes.show(nodesOf(queue.accounts), ({ id, name: label }) =>
       make('li', {}, nodeLink(id, label) ?? label),
