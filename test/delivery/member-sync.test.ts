@@ -420,6 +420,32 @@ describe('an erased user of a synced segment', () => {
     assert.equal(memberKeyOf('idfa', device(1)) in world.members(), false);
   });
 
+  it('leaves the segment although it is erased once more, and the process is killed, before its removal is sent', async () => {
+    let lost = 0;
+    for (let killedMs = 1; killedMs <= 20; killedMs += 1) {
+      const world = await new SyncedWorld({ commitMs: 2 }).ready();
+      await world.append([add(1)]);
+      await world.clock.advance(1_000);
+      world.engine.pause();
+      const first = world.erase(device(1), 'idfa');
+      await world.clock.advance(100);
+      await first;
+      const progress = { isDone: false };
+      world.erase(device(1), 'idfa').then(
+        () => (progress.isDone = true),
+        () => undefined,
+      );
+      await world.clock.advance(killedMs);
+      if (!progress.isDone) lost += 1;
+      world.kill();
+      await world.clock.advance(100);
+      world.engine.resume();
+      await world.rest(60_000);
+      assert.equal(world.service.members.size, 0, `killed after ${killedMs} ms`);
+    }
+    assert.ok(lost > 2, `${lost} killed before the end`);
+  });
+
   it('leaves the segment again if an add was in flight', async () => {
     const world = await new SyncedWorld({ delayMs: () => 300 }).ready();
     await world.append([add(1)]);

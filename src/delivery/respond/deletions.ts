@@ -22,6 +22,7 @@
 import { createHash } from 'node:crypto';
 import { QueueError } from '../../queue/store';
 import type { PendingEntry } from '../pending/pending-entry';
+import { erasureNode } from '../sync/suppressions';
 
 /** Why an entry was deleted; also the code of its rejection. */
 export type Deletion = 'purged' | 'erased';
@@ -129,11 +130,11 @@ export class Deletions {
     return Math.max(this.purgedThrough, this.erasures.get(userKey)?.throughSeq ?? 0);
   }
 
-  /** Why an open entry is deleted, or null. */
-  of({ open, seq, checked }: PendingEntry): Deletion | null {
+  /** Why an open entry is deleted, or null. The removals of an earlier erasure stay, since the user has to leave the segments. */
+  of({ open, seq, checked, source }: PendingEntry): Deletion | null {
     if (open === 0) return null;
     const erasure = this.erasures.size === 0 ? undefined : this.erasures.get(checked.userKey);
-    if (erasure !== undefined && seq <= erasure.throughSeq) return 'erased';
+    if (erasure !== undefined && seq <= erasure.throughSeq && source.node !== erasureNode) return 'erased';
     return seq <= this.purgedThrough ? 'purged' : null;
   }
 
