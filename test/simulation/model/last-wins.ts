@@ -12,6 +12,15 @@ import type { Played } from '../world/world';
 import { segmentName, userName } from './names';
 import { mayBeRejected } from './outcomes';
 
+/** The last action of the service on a user and segment. */
+interface LastAction {
+  readonly value: number;
+  readonly sentMs: number;
+  readonly atMs: number;
+  /** Its request had an ambiguous outcome, or its process died before the outcome. */
+  readonly isLost: boolean;
+}
+
 interface Input {
   readonly message: MessageRecord;
   /** Index of the entry in the message, and of the block in the entry. */
@@ -33,12 +42,25 @@ export function lastWins(played: Played): string[] {
   );
   const found: string[] = [];
   const stays = actedLast(played);
+  const firstActedMs = firstActions(played);
   for (const [place, all] of inputs) {
+    const action = stays.get(place);
+    // Its queue delivered it, or a newer one, between the departure of a lost request and its late action.
+    const isUndone = (other: Input, { isLost, sentMs, atMs }: LastAction): boolean => {
+      const wasDelivered = ({ block }: Input): boolean => {
+        const deliveredMs = firstActedMs.get(block.value) ?? Infinity;
+        return deliveredMs > sentMs && deliveredMs < atMs;
+      };
+      return isLost && all.some((one) => (one === other || comesAfter(one, other)) && wasDelivered(one));
+    };
     const isLast = (input: Input): boolean => {
-      const mayStay = stays.get(place) === input.block.value;
-      return !all.some(
-        (other) => comesAfter(other, input) && !(mayStay && sameQueue(other.message, input.message)),
-      );
+      const staysAs = action?.value === input.block.value ? action : null;
+      const mayBeMissing = (other: Input): boolean => {
+        if (staysAs === null) return false;
+        if (sameQueue(other.message, input.message)) return true;
+        return other.message.queue !== input.message.queue && isUndone(other, staysAs);
+      };
+      return !all.some((other) => comesAfter(other, input) && !mayBeMissing(other));
     };
     const last = all.filter(isLast);
     const has = holds.get(place) ?? null;
@@ -106,9 +128,10 @@ function inputsByPlace(played: Played): Map<string, Input[]> {
  * The last action of the service by place, for queues that no engine continues: one in memory that ended with
  * its process or when no account used it, or any that no account uses any more. They may have been resending a
  * user's blocks in order, or had a resend due after an ambiguous request; the rest is lost with them, or stays
- * pending.
+ * pending. When an account's queue moves, the next one does not know the ambiguous requests of the old one, whose
+ * database may be away: a request that runs late may undo what the next queue has delivered.
  */
-function actedLast({ history, healedMs }: Played): Map<string, number> {
+function actedLast({ history, healedMs }: Played): Map<string, LastAction> {
   const { messages, requests } = history;
   const used = new Set(messages.filter(({ atMs }) => atMs >= healedMs).map(({ queue }) => queue));
   const terms = new Map(messages.map(({ queue, term }) => [queue, term]));
@@ -119,18 +142,31 @@ function actedLast({ history, healedMs }: Played): Map<string, number> {
       .filter(ended)
       .flatMap(({ entries }) => entries.flatMap(({ blocks }) => blocks.map(({ value }) => value))),
   );
-  const last = new Map<string, { value: number; atMs: number }>();
-  for (const { member, users, actedMs, applied } of requests) {
+  const last = new Map<string, LastAction>();
+  for (const { member, users, sentMs, actedMs, applied, answer } of requests) {
     if (!applied) continue;
     const atMs = Math.max(...actedMs);
+    const isLost = answer === null || answer.includes('ambiguous');
     for (const { user, domain, blocks } of users)
       for (const block of blocks) {
         const place = `${member} ${userName(user, domain)} ${segmentName(block)}`;
-        if (atMs >= (last.get(place)?.atMs ?? -1)) last.set(place, { value: block.value, atMs });
+        if (atMs >= (last.get(place)?.atMs ?? -1))
+          last.set(place, { value: block.value, sentMs, atMs, isLost });
       }
   }
-  const found = [...last].map(([place, { value }]) => [place, value] as const);
-  return new Map(found.filter(([, value]) => values.has(value)));
+  return new Map([...last].filter(([, { value }]) => values.has(value)));
+}
+
+/** When the service first acted on each block, by its value. */
+function firstActions({ history }: Played): Map<number, number> {
+  const first = new Map<number, number>();
+  for (const { users, actedMs, applied } of history.requests) {
+    if (!applied) continue;
+    const atMs = Math.min(...actedMs);
+    for (const { value } of users.flatMap(({ blocks }) => blocks))
+      first.set(value, Math.min(first.get(value) ?? Infinity, atMs));
+  }
+  return first;
 }
 
 function sameQueue(a: MessageRecord, b: MessageRecord): boolean {
