@@ -41,6 +41,7 @@ export type MemberQueue = Omit<
   | 'start'
   | 'park'
   | 'unpark'
+  | 'someMayRun'
   | 'close'
 >;
 
@@ -126,6 +127,11 @@ export class Engine {
   /** Resolves when the requests that are in flight now have ended, or after `maxMs`. Ignores later requests. */
   settled(maxMs: number): Promise<void> {
     return this.queue.settled(maxMs);
+  }
+
+  /** Whether a request of this process is in flight, or had no reply and may still run. */
+  get someMayRun(): boolean {
+    return this.sender?.someMayRun ?? false;
   }
 
   /** Ends for good: closes the queue and leaves no timer. Call `park` before. */

@@ -86,7 +86,7 @@ interface Held {
 }
 
 const lookEveryMs = 50;
-/** How long an account may be away before it counts as gone, and a parked engine is closed. */
+/** How long an account may be away before it counts as gone, and a parked engine is closed (see `disposeLater`). */
 const keepParkedMs = 10_000;
 
 export class Registry {
@@ -325,11 +325,24 @@ export class Registry {
     );
     const others = [...held.accounts.values()];
     if (others.length === 0) {
-      held.cancelDispose = this.clock.after(keepParkedMs, () => this.dispose(held));
+      this.disposeLater(held);
       return;
     }
     limit(held);
     held.log.write = others.at(-1)!.log;
+  }
+
+  /**
+   * A queue in memory alone knows which lost requests may still run. Were it closed before they cannot, an account that comes
+   * back would neither send again what they undo (promise 2), nor leave them their quota (promise 3). A parked engine sends
+   * nothing, so this takes 40 s at most: 5 s to leave, 10 s without a reply, and 20 s in which the request may still run.
+   */
+  private disposeLater(held: Held): void {
+    const { engine } = held;
+    held.cancelDispose = this.clock.after(keepParkedMs, () => {
+      if (!engine.durable && engine.someMayRun) this.disposeLater(held);
+      else this.dispose(held);
+    });
   }
 
   /** The account did not come back. */

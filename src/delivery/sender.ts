@@ -157,6 +157,13 @@ export class Sender {
     this.turns.park(Infinity);
   }
 
+  /** Whether a request is in flight, or had no reply and may still run. */
+  get someMayRun(): boolean {
+    const { requestsInFlight, outcomes } = this.parts;
+    const { inFlight, size } = requestsInFlight;
+    return inFlight > 0 || size > 0 || outcomes.ambiguousUntilMs < Infinity;
+  }
+
   async close(): Promise<void> {
     this.cancelRetry?.();
     this.whenOpened.reject(new QueueError('closed', closedEnd.message));

@@ -150,6 +150,50 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.sent, ['1']);
   });
 
+  /** A queue in memory, left while a request without a reply may still run. */
+  async function leftWithLostRequest(): Promise<Lease> {
+    const { engines, clock } = setup;
+    const lease = engines.acquire(setup.request('a', { queue: 'memory' }));
+    setup.postOutcome = { kind: 'retriable', ambiguous: true, code: 'timed_out', message: 'no reply' };
+    submit(lease, 'a', '1');
+    await clock.advance(1_500);
+    close(lease, true);
+    await clock.outcome(lease.release(5_000));
+    setup.postOutcome = accepted;
+    return lease;
+  }
+
+  it('keep a queue in memory while a lost request may run, and send again what it may undo', async () => {
+    const { engines, clock } = setup;
+    await leftWithLostRequest();
+    await clock.advance(12_000);
+    const again = engines.acquire(setup.request('a', { queue: 'memory' }));
+    submit(again, 'a', '1');
+    await clock.advance(2_000);
+    assert.deepEqual(setup.sent, ['1']);
+    await clock.advance(20_000);
+    assert.deepEqual(setup.sent, ['1', '1']);
+  });
+
+  it('close a parked queue in memory once no lost request may run', async () => {
+    const { engines, clock } = setup;
+    const { engine } = await leftWithLostRequest();
+    await clock.advance(30_100);
+    assert.deepEqual(engines.list(), []);
+    assert.notEqual(engines.acquire(setup.request('a', { queue: 'memory' })).engine, engine);
+  });
+
+  it('close a parked queue in memory after ten seconds without lost requests', async () => {
+    const { engines, clock } = setup;
+    const lease = engines.acquire(setup.request('a', { queue: 'memory' }));
+    submit(lease, 'a', '1');
+    await clock.advance(2_000);
+    assert.deepEqual(setup.sent, ['1']);
+    await clock.outcome(lease.release(5_000));
+    await clock.advance(10_100);
+    assert.deepEqual(engines.list(), []);
+  });
+
   for (const [queue, what] of [
     ['disk', 'keep what'],
     ['memory', 'refuse what'],
