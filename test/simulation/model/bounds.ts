@@ -1,6 +1,7 @@
 // Promise 5 and progress: memory is bounded, and everything is delivered in time.
 import type { RequestRecord } from '../world/history';
 import type { Played } from '../world/world';
+import { userName } from './names';
 
 const mostTimersPerEngine = 30;
 /** To a service that answers none of them. */
@@ -108,21 +109,30 @@ function outages({ plan, history }: Played): string[] {
 /**
  * Parts of a refused body that are tried for the first time: the body is halved once, until the bad entries
  * stand alone. That is the same whether one entry is bad or the service refuses all, and continues when a body
- * arrives late in such a time.
+ * arrives late in such a time. A half may have newer blocks of its users, from rows that were read meanwhile.
+ *
+ * A refusal is known only to the process that received it: nothing of it is stored, so the next process halves
+ * the same body once more.
  */
 function halvesOfRefused(requests: readonly RequestRecord[]): ReadonlySet<RequestRecord> {
   const halves = new Set<RequestRecord>();
-  const refused: ReadonlySet<number>[] = [];
+  const refusedOf = new Map<string, { values: Set<number>[]; users: Set<string>[] }>();
   for (const request of requests) {
-    const values = request.users.flatMap(({ blocks }) => blocks.map(({ value }) => value));
-    const isPart = refused.some(
-      (body) => body.size > values.length && values.every((value) => body.has(value)),
-    );
-    const isTriedAgain = refused.some(
-      (body) => body.size === values.length && values.every((value) => body.has(value)),
-    );
-    if (isPart && !isTriedAgain) halves.add(request);
-    if (request.answer === 'bodyRefused') refused.push(new Set(values));
+    const engine = `${request.instance} ${request.life} ${request.member}`;
+    const refused = refusedOf.get(engine) ?? { values: [], users: [] };
+    refusedOf.set(engine, refused);
+    const values = new Set(request.users.flatMap(({ blocks }) => blocks.map(({ value }) => value)));
+    const users = new Set(request.users.map(({ user, domain }) => userName(user, domain)));
+    if (isNewPart(values, refused.values) || isNewPart(users, refused.users)) halves.add(request);
+    if (request.answer !== 'bodyRefused') continue;
+    refused.values.push(values);
+    refused.users.push(users);
   }
   return halves;
+}
+
+/** Whether one of these sets has more than the part, and none is the part itself. */
+function isNewPart<T>(part: ReadonlySet<T>, sets: readonly ReadonlySet<T>[]): boolean {
+  const around = sets.filter((set) => [...part].every((one) => set.has(one)));
+  return around.length > 0 && around.every(({ size }) => size > part.size);
 }
