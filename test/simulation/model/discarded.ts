@@ -94,10 +94,17 @@ function discardedStays({ history, plan }: Played): string[] {
         if (code === 'purged' || code === 'erased') tell(entries[index]!.blocks, endMs);
   for (const { value, code, atMs } of history.late)
     if (code === 'purged' || code === 'erased') tell(byFirst.get(value)?.blocks ?? [], atMs);
-  // Entries that may be in the database already are deleted there; the requester was told if that failed.
-  for (const { end, entries } of history.messages)
-    if (end?.kind === 'queued' && end.reason === 'lateOutcomes')
+  // Entries that may be in the database already are deleted there; the requester was told if that failed. They are in the buffer of
+  // a machine, too, or their process died before it knew.
+  for (const { end, entries, orphaned, queue, member } of history.messages) {
+    const mayBeInBoth =
+      orphaned &&
+      !queue.startsWith('disk') &&
+      !queue.startsWith('memory') &&
+      history.discards.some((one) => one.member === member && one.doneMs === Infinity);
+    if (mayBeInBoth || (end?.kind === 'queued' && end.reason === 'lateOutcomes'))
       for (const { blocks } of entries) for (const { value } of blocks) goneMs.delete(value);
+  }
   const first = new Map<number, { readonly sentMs: number; readonly term: string }>();
   const siblings = new Map(
     history.messages.flatMap(({ entries }) =>
