@@ -202,8 +202,12 @@ export class Loader implements Appender<null> {
     if (!this.parts.readAhead.admits(row.lane, row.seq, further, row.appendedWallMs)) return null;
     const entry = new PendingEntry(row, checked, 'waiting', pendingMessage);
     entry.further = further;
-    const user = this.parts.pendingUsers.admit(entry, row.userHash, nowMs);
-    if (this.refuses(entry)) this.parts.pendingUsers.update(user, nowMs);
+    const { pendingUsers } = this.parts;
+    const user = pendingUsers.add(entry, row.userHash);
+    // Before it can cover older blocks, which would end with it.
+    const isRefused = this.refuses(entry);
+    pendingUsers.makeReady(user, nowMs);
+    if (isRefused) pendingUsers.update(user, nowMs);
     return entry;
   }
 

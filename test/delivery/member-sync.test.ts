@@ -446,6 +446,22 @@ describe('an erased user of a synced segment', () => {
     assert.ok(lost > 2, `${lost} killed before the end`);
   });
 
+  it('leaves the segment although an add comes before its removal is sent, while another segment is new', async () => {
+    const world = await new SyncedWorld().ready();
+    await world.append([add(1)]);
+    await world.clock.advance(1_000);
+    world.engine.holdSegments('n', new Map([['i99', epochMs + 3_600_000]]));
+    world.engine.pause();
+    await world.clock.outcome(world.erase(device(1), 'idfa'));
+    const message = world.add(device(1), [{ seg_id: 7 }]);
+    await world.clock.advance(100);
+    world.engine.resume();
+    await world.rest(30_000);
+    const { end } = message;
+    assert.deepEqual(end?.kind === 'settled' && end.rejections.map(({ code }) => code), ['suppressed']);
+    assert.equal(world.service.members.size, 0);
+  });
+
   it('leaves the segment again if an add was in flight', async () => {
     const world = await new SyncedWorld({ delayMs: () => 300 }).ready();
     await world.append([add(1)]);

@@ -54,13 +54,11 @@ export class PendingUsers {
 
   // ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Adds an entry to its user and makes the user ready. */
-  admit(entry: PendingEntry, hash: number, nowMs: number): User {
-    const user = this.add(entry, hash);
+  /** An entry was added to the user. */
+  makeReady(user: User, nowMs: number): void {
     // `enqueue` visits every waiting block, so only one of each segment should be left.
     if (this.warmUps.any) this.merge(user);
     this.readiness.enqueue(user, nowMs);
-    return user;
   }
 
   /** Adds an entry to its user, which is in memory if the entry is a `further` one. */
@@ -154,10 +152,10 @@ export class PendingUsers {
     if (asRemoval && !sentExpired) return;
     this.count(again, hash);
     this.queuedChars += bodyChars(checked);
-    this.admit(again, hash, nowMs);
+    this.makeReady(this.add(again, hash), nowMs);
   }
 
-  /** Undoes `admit` for an entry whose commit failed. Call for the newest entry first. */
+  /** Undoes `add` and `makeReady` for an entry whose commit failed. Call for the newest entry first. */
   undoAdmit(entry: PendingEntry, nowMs: number): void {
     if (entry.open === 0) this.reports.undoEntryEnded(entry);
     const user = this.find(entry.checked.userKey);

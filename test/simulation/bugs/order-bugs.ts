@@ -22,11 +22,9 @@ export const orderBugs: readonly Bug[] = [
   ),
   breaks('an ambiguous request counts as refused', PendingUsers, 'addAmbiguous', () => undefined),
   breaks('nothing is resent after a crash', AmbiguousRequests, 'addUnknown', () => undefined),
-  breaks('a user has two requests in flight', PendingUsers, 'admit', function (original, entry, hash, nowMs) {
-    const user = original(entry, hash, nowMs);
+  breaks('a user has two requests in flight', PendingUsers, 'makeReady', function (original, user, nowMs) {
     user.flight = null;
-    this.readiness.enqueue(user, nowMs);
-    return user;
+    original(user, nowMs);
   }),
   breaks('blocks by ID and by code share a request', WaitingBlocks, 'firstRun', function () {
     return { queues: this.queues.filter(({ first }: Inside) => first !== null), end: null };
