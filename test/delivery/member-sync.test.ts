@@ -420,31 +420,36 @@ describe('an erased user of a synced segment', () => {
     assert.equal(memberKeyOf('idfa', device(1)) in world.members(), false);
   });
 
-  it('leaves the segment although it is erased once more, and the process is killed, before its removal is sent', async () => {
-    let lost = 0;
-    for (let killedMs = 1; killedMs <= 20; killedMs += 1) {
-      const world = await new SyncedWorld({ commitMs: 2 }).ready();
-      await world.append([add(1)]);
-      await world.clock.advance(1_000);
-      world.engine.pause();
-      const first = world.erase(device(1), 'idfa');
-      await world.clock.advance(100);
-      await first;
-      const progress = { isDone: false };
-      world.erase(device(1), 'idfa').then(
-        () => (progress.isDone = true),
-        () => undefined,
-      );
-      await world.clock.advance(killedMs);
-      if (!progress.isDone) lost += 1;
-      world.kill();
-      await world.clock.advance(100);
-      world.engine.resume();
-      await world.rest(60_000);
-      assert.equal(world.service.members.size, 0, `killed after ${killedMs} ms`);
-    }
-    assert.ok(lost > 2, `${lost} killed before the end`);
-  });
+  for (const isCovered of [false, true])
+    it(`leaves the segment although it is erased once more, and the process is killed, before its removal ${isCovered ? ', which another one covers, ' : ''}is sent`, async () => {
+      let lost = 0;
+      for (let killedMs = 1; killedMs <= 20; killedMs += 1) {
+        const world = await new SyncedWorld({ commitMs: 2 }).ready();
+        await world.append([add(1)]);
+        await world.clock.advance(1_000);
+        world.engine.pause();
+        const first = world.erase(device(1), 'idfa');
+        await world.clock.advance(100);
+        await first;
+        // While a segment is new, a block is covered as it comes.
+        if (isCovered) world.engine.holdSegments('n', new Map([['i99', epochMs + 3_600_000]]));
+        if (isCovered) world.add(device(1), [{ seg_id: 7, expiration: -1 }]);
+        await world.clock.advance(100);
+        const progress = { isDone: false };
+        world.erase(device(1), 'idfa').then(
+          () => (progress.isDone = true),
+          () => undefined,
+        );
+        await world.clock.advance(killedMs);
+        if (!progress.isDone) lost += 1;
+        world.kill();
+        await world.clock.advance(100);
+        world.engine.resume();
+        await world.rest(60_000);
+        assert.equal(world.service.members.size, 0, `killed after ${killedMs} ms`);
+      }
+      assert.ok(lost > 2, `${lost} killed before the end`);
+    });
 
   it('leaves the segment although an add comes before its removal is sent, while another segment is new', async () => {
     const world = await new SyncedWorld().ready();

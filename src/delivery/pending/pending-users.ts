@@ -210,12 +210,16 @@ export class PendingUsers {
     const absorbed = block.absorbed;
     if (absorbed === null) return;
     block.absorbed = null;
+    const isDeleted = rejection !== null && isDeletion(rejection.code);
     for (const older of absorbed) {
       // A block of a closed node has already ended by itself.
       if (older.state !== 'absorbed') continue;
-      if (older.again && end === 'rejected') {
-        // The older block was reported before and must be sent again; the newer block's rejection does not
-        // change that.
+      // What the newer block's rejection does not change: an older block was reported before and must be sent again, or is the
+      // removal of an earlier erasure.
+      const isStillDue = older.again
+        ? end === 'rejected'
+        : isDeleted && this.deletions.of(older.entry) === null;
+      if (isStillDue) {
         older.state = 'waiting';
         continue;
       }
