@@ -62,8 +62,8 @@ export type MessageEnd =
   | { readonly kind: 'parked' };
 
 /**
- * `lateOutcomes`: the outcomes of its entries are known only after it has ended. The database of a shared queue could not be reached, so
- * entries are in this machine's buffer, or another instance reports their outcomes.
+ * `lateOutcomes`: the message ends before its outcomes are known. Its entries are in this machine's buffer, since the database of
+ * the shared queue could not be reached, or another instance reports their outcomes.
  */
 export type QueuedReason = 'asked' | 'tooManyOpen' | 'lateOutcomes';
 

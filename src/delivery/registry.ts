@@ -333,8 +333,8 @@ export class Registry {
   }
 
   /**
-   * A queue in memory alone knows which lost requests may still run. Were it closed before they cannot, an account that comes
-   * back would neither send again what they undo (promise 2), nor leave them their quota (promise 3). A parked engine sends
+   * A queue in memory alone knows which lost requests may still run. If it were closed, an account that comes back would not
+   * send again what they undo (promise 2), nor count their quota (promise 3). A parked engine sends
    * nothing, so this takes 40 s at most: 5 s to leave, 10 s without a reply, and 20 s in which the request may still run.
    */
   private disposeLater(held: Held): void {

@@ -421,7 +421,7 @@ describe('an erased user of a synced segment', () => {
   });
 
   for (const isCovered of [false, true])
-    it(`leaves the segment although it is erased once more, and the process is killed, before its removal ${isCovered ? ', which another one covers, ' : ''}is sent`, async () => {
+    it(`leaves the segment although it is erased once more, and the process is killed, before its removal is sent${isCovered ? ', which another one covers' : ''}`, async () => {
       let lost = 0;
       for (let killedMs = 1; killedMs <= 20; killedMs += 1) {
         const world = await new SyncedWorld({ commitMs: 2 }).ready();

@@ -191,10 +191,10 @@ export class OlderRows {
   private next(mostUsers: number): Lookup[] {
     const { erasures, removals, others } = this;
     // As everywhere, a flood of removals leaves the others a fifth.
-    const users = this.calls % 5 === 4 ? [others, removals] : [removals, others];
+    const inOrder = this.calls % 5 === 4 ? [others, removals] : [removals, others];
     const lookups: Lookup[] = [];
     let [seqs, inMemory] = [0, 0];
-    for (const queue of [erasures, ...users])
+    for (const queue of [erasures, ...inOrder])
       for (const lookup of queue) {
         if (lookups.length >= usersPerCall || seqs >= seqsPerCall) return lookups;
         if (queue !== erasures && inMemory >= mostUsers) return lookups;

@@ -17,7 +17,9 @@ interface RecoveredRequest {
 export class RecoveredRequests {
   /** In the order of `untilMs`. */
   private requests: RecoveredRequest[] = [];
+  /** Until when a request of a user may run, in monotonic ms by the hash of its key. */
   readonly untilByUser = new Map<number, number>();
+  /** The users of all requests that were found, also of those that have ended since. */
   userHashes: ReadonlySet<number> = new Set();
 
   /**

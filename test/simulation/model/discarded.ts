@@ -1,6 +1,6 @@
 // Entries that were reported as purged or erased are not sent any more, and a paused queue sends nothing.
 import type { Played } from '../world/world';
-import { userName } from './names';
+import { isLocal, userName } from './names';
 
 /** A request that was built before may have waited for its in-flight record and a token. */
 const slackMs = 16_000;
@@ -99,8 +99,7 @@ function discardedStays({ history, plan }: Played): string[] {
   for (const { end, entries, orphaned, queue, member } of history.messages) {
     const mayBeInBoth =
       orphaned &&
-      !queue.startsWith('disk') &&
-      !queue.startsWith('memory') &&
+      !isLocal(queue) &&
       history.discards.some((one) => one.member === member && one.doneMs === Infinity);
     if (mayBeInBoth || (end?.kind === 'queued' && end.reason === 'lateOutcomes'))
       for (const { blocks } of entries) for (const { value } of blocks) goneMs.delete(value);

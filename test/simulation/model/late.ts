@@ -2,6 +2,7 @@
 // each block that the service applied.
 import type { RequestRecord } from '../world/history';
 import type { Played } from '../world/world';
+import { isLocal } from './names';
 
 const minuteMs = 60_000;
 
@@ -32,8 +33,7 @@ export function delays(played: Played): string[] {
               found.push(`v${value} in #${request.number}: does not leave as it came`);
             continue;
           }
-          const isLocal = given.queue.startsWith('disk') || given.queue.startsWith('memory');
-          const sameLife = isLocal && given.life === `${request.instance} ${request.life}`;
+          const sameLife = isLocal(given.queue) && given.life === `${request.instance} ${request.life}`;
           const clocksMs = sameLife && !reopens ? 0 : jumpsMs;
           const wrong = judge(expiration ?? 0, given.expiration, given.issuedMs, request, actedMs, clocksMs);
           if (wrong === null) continue;

@@ -23,3 +23,8 @@ export function segmentName(block: Block): string {
   const code = block.seg_code!.toLowerCase();
   return codes.get(code) ?? `${block.member_id}:${code}`;
 }
+
+/** Whether a queue is one of a single instance, by its name in the history. */
+export function isLocal(queue: string): boolean {
+  return queue.startsWith('disk') || queue.startsWith('memory');
+}
