@@ -1,0 +1,155 @@
+// An erased user leaves every synced segment, and no add brings the user back.
+import { strict as assert } from 'node:assert';
+import { memberKeyOf } from '../../src/entry/member-key';
+import { epochMs } from '../simulation/world/process-time';
+import { add, segment, SyncedWorld } from './support/synced-world';
+import { device } from './support/world';
+
+describe('an erased user of a synced segment', () => {
+  const erased = `idfa:${device(1)}`;
+
+  it('is removed from every synced segment, and no add of the user is accepted until that is lifted', async () => {
+    const world = await new SyncedWorld().ready();
+    const other = world.sync.keep('c1:seven');
+    await world.clock.advance(10);
+    await other;
+    await world.append([add(1), add(2)]);
+    world.add(device(1), [{ seg_code: 'Seven', member_id: 1 }, { seg_id: 8 }]);
+    await world.clock.advance(1_000);
+    await world.clock.outcome(world.erase(device(1), 'idfa'));
+    await world.clock.advance(1_000);
+    assert.deepEqual([...world.service.members.keys()].sort(), [`${erased} 8`, `idfa:${device(2)} 7`]);
+    assert.deepEqual(world.members(), { 2: 'member 1 60' });
+    const message = world.add(device(1), [{ seg_id: 7 }]);
+    const both = world.add(device(1), [{ seg_id: 8, expiration: -1 }, { seg_id: 9 }]);
+    await world.append([add(1)]);
+    await world.clock.advance(1_000);
+    for (const { end } of [message, both])
+      assert.deepEqual(end?.kind === 'settled' && end.rejections.map(({ code }) => code), ['suppressed']);
+    assert.deepEqual([...world.service.members.keys()], [`idfa:${device(2)} 7`], 'removals pass');
+    assert.equal(world.sync.pending(segment), 0);
+    assert.equal(world.engine.monitor.rejections.size, 0);
+    world.kill();
+    await world.clock.advance(1_500);
+    const suppressions = await world.clock.outcome(world.sync.suppressions());
+    assert.equal(suppressions.length, 1);
+    assert.ok(!JSON.stringify(suppressions).includes(device(1)));
+    world.add(device(1), [{ seg_id: 7 }]);
+    await world.clock.advance(1_000);
+    assert.equal(world.service.members.size, 1);
+    assert.equal(await world.clock.outcome(world.sync.liftUser([erased])), 1);
+    world.add(device(1), [{ seg_id: 7 }]);
+    await world.clock.advance(1_000);
+    assert.equal(world.service.members.size, 2);
+    assert.equal(memberKeyOf('idfa', device(1)) in world.members(), false);
+  });
+
+  for (const isCovered of [false, true])
+    it(`leaves the segment although it is erased once more, and the process is killed, before its removal is sent${isCovered ? ', which another one covers' : ''}`, async () => {
+      let lost = 0;
+      for (let killedMs = 1; killedMs <= 20; killedMs += 1) {
+        const world = await new SyncedWorld({ commitMs: 2 }).ready();
+        await world.append([add(1)]);
+        await world.clock.advance(1_000);
+        world.engine.pause();
+        const first = world.erase(device(1), 'idfa');
+        await world.clock.advance(100);
+        await first;
+        // While a segment is new, a block is covered as it comes.
+        if (isCovered) world.engine.holdSegments('n', new Map([['i99', epochMs + 3_600_000]]));
+        if (isCovered) world.add(device(1), [{ seg_id: 7, expiration: -1 }]);
+        await world.clock.advance(100);
+        const progress = { isDone: false };
+        world.erase(device(1), 'idfa').then(
+          () => (progress.isDone = true),
+          () => undefined,
+        );
+        await world.clock.advance(killedMs);
+        if (!progress.isDone) lost += 1;
+        world.kill();
+        await world.clock.advance(100);
+        world.engine.resume();
+        await world.rest(60_000);
+        assert.equal(world.service.members.size, 0, `killed after ${killedMs} ms`);
+      }
+      assert.ok(lost > 2, `${lost} killed before the end`);
+    });
+
+  it('leaves the segment although an add comes before its removal is sent, while another segment is new', async () => {
+    const world = await new SyncedWorld().ready();
+    await world.append([add(1)]);
+    await world.clock.advance(1_000);
+    world.engine.holdSegments('n', new Map([['i99', epochMs + 3_600_000]]));
+    world.engine.pause();
+    await world.clock.outcome(world.erase(device(1), 'idfa'));
+    const message = world.add(device(1), [{ seg_id: 7 }]);
+    await world.clock.advance(100);
+    world.engine.resume();
+    await world.rest(30_000);
+    const { end } = message;
+    assert.deepEqual(end?.kind === 'settled' && end.rejections.map(({ code }) => code), ['suppressed']);
+    assert.equal(world.service.members.size, 0);
+  });
+
+  it('leaves the segment again if an add was in flight', async () => {
+    const world = await new SyncedWorld({ delayMs: () => 300 }).ready();
+    await world.append([add(1)]);
+    await world.clock.advance(3_000);
+    world.add(device(1), [{ seg_id: 7, value: 5 }]);
+    await world.clock.advance(100);
+    assert.equal(world.engine.stats().postsInFlight, 1);
+    await world.clock.outcome(world.erase(device(1), 'idfa'));
+    await world.rest(30_000);
+    assert.equal(world.service.members.size, 0);
+    assert.deepEqual(world.members(), {});
+  });
+
+  it('is stored as erased by an add to another segment that was in flight, until its removal is accepted', async () => {
+    const world = await new SyncedWorld({ delayMs: () => 300 }).ready();
+    await world.clock.outcome(world.sync.keep('i8'));
+    world.add(device(1), [{ seg_id: 8 }]);
+    await world.clock.advance(3_000);
+    const states: string[] = [];
+    world.disk.onMembers = (changes) => {
+      for (const change of changes) if (change.segment === segment) states.push(change.state);
+    };
+    world.add(device(1), [{ seg_id: 7 }]);
+    await world.clock.advance(100);
+    await world.clock.outcome(world.erase(device(1), 'idfa'));
+    await world.rest(30_000);
+    assert.deepEqual(states, ['erased', 'gone']);
+    assert.equal(world.service.members.size, 0);
+  });
+
+  it('is removed if the queue is not open yet when the user is erased', async () => {
+    const world = await new SyncedWorld({ commitMs: 20 }).ready();
+    await world.append([add(1), add(2)]);
+    await world.clock.advance(1_000);
+    world.kill();
+    const done = world.engine.erase([erased], device(1));
+    await world.rest(30_000);
+    assert.equal((await done).segments, 1);
+    assert.deepEqual([...world.service.members.keys()], [`idfa:${device(2)} 7`]);
+  });
+
+  it('is not erased from what is submitted after the erasure, also if the queue is not open yet', async () => {
+    const world = await new SyncedWorld({ commitMs: 20 }).ready();
+    world.kill();
+    const done = world.erase(device(1), 'idfa');
+    const message = world.add(device(1), [{ seg_id: 8 }]);
+    await world.rest(30_000);
+    assert.equal((await done).entries, 0);
+    assert.equal(message.end?.kind, 'settled');
+    assert.deepEqual([...world.service.members.keys()], [`idfa:${device(1)} 8`]);
+  });
+
+  it('stays where no synced segment has the user, and may be added again', async () => {
+    const world = await new SyncedWorld().ready();
+    world.add(device(1), [{ seg_id: 8 }]);
+    await world.clock.advance(1_000);
+    await world.clock.outcome(world.erase(device(1), 'idfa'));
+    world.add(device(1), [{ seg_id: 9 }]);
+    await world.clock.advance(1_000);
+    assert.deepEqual([...world.service.members.keys()], [`${erased} 8`, `${erased} 9`]);
+  });
+});
