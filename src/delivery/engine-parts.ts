@@ -68,7 +68,7 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
   const members = new MemberChanges(clock, commitBuffer, changedMembers, suppressions);
   const bulkEntries = new BulkEntries();
   const pendingUsers = new PendingUsers(
-    { commitBuffer, members },
+    { commitBuffer, members, suppressions },
     readAhead,
     reports,
     logins,

@@ -19,7 +19,7 @@ import { queueFullEnd } from './respond/not-accepted';
 import type { Reports } from './respond/reports';
 import { AppendedRefreshes } from './sync/appended-refreshes';
 import type { ChangedMembers } from './sync/changed-members';
-import { suppressedCode, suppressedText, type Suppressions } from './sync/suppressions';
+import type { Suppressions } from './sync/suppressions';
 
 /** A row that this process appended to a shared queue. */
 export interface FreshRow extends SharedRow {
@@ -217,7 +217,7 @@ export class Loader implements Appender<null> {
     const isAbandoned = this.isAbandoned(entry);
     if (isAbandoned) pendingUsers.discard(entry);
     const isSuppressed = suppressions.has(entry.checked.userKey);
-    if (isSuppressed) pendingUsers.rejectAdds(entry, suppressedCode, suppressedText);
+    if (isSuppressed) pendingUsers.rejectAdds(entry);
     return isAbandoned || isSuppressed;
   }
 

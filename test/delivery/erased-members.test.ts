@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { memberKeyOf } from '../../src/entry/member-key';
 import { epochMs } from '../simulation/world/process-time';
 import { add, segment, SyncedWorld } from './support/synced-world';
-import { device } from './support/world';
+import { device, type Message } from './support/world';
 
 describe('an erased user of a synced segment', () => {
   const erased = `idfa:${device(1)}`;
@@ -90,6 +90,96 @@ describe('an erased user of a synced segment', () => {
     assert.deepEqual(end?.kind === 'settled' && end.rejections.map(({ code }) => code), ['suppressed']);
     assert.equal(world.service.members.size, 0);
   });
+
+  const suppressed = (message: Message): boolean => {
+    const { end } = message;
+    return end?.kind === 'settled' && end.rejections.some(({ code }) => code === 'suppressed');
+  };
+
+  it('is not sent what was submitted after the erasure and before the suppression was stored', async () => {
+    const world = await new SyncedWorld({ commitMs: 20 }).ready();
+    await world.append([add(1)]);
+    await world.clock.advance(1_000);
+    world.engine.pause();
+    const erasure = world.erase(device(1), 'idfa');
+    const single = world.add(device(1), [{ seg_id: 9 }]);
+    const both = world.add(device(1), [{ seg_id: 10 }, { seg_id: 11, expiration: -1 }]);
+    await world.clock.advance(1_000);
+    await erasure;
+    assert.ok(suppressed(single), 'ends while the account is paused');
+    world.engine.resume();
+    await world.rest(30_000);
+    assert.ok(suppressed(both));
+    const sent = world.service.log.slice(1).map(({ segment: its, removed }) => `${its} ${removed}`);
+    assert.deepEqual(sent.sort(), ['11 true', '7 true']);
+    assert.deepEqual(world.members(), {});
+  });
+
+  it('is sent a removal that adds covered before the suppression was stored', async () => {
+    const world = await new SyncedWorld({ commitMs: 20 }).ready();
+    world.add(device(1), [{ seg_id: 8 }]);
+    await world.append([add(1)]);
+    await world.clock.advance(1_000);
+    // While a segment is new, a block is covered as it comes.
+    world.engine.holdSegments('n', new Map([['i99', epochMs + 3_600_000]]));
+    world.engine.pause();
+    const erasure = world.erase(device(1), 'idfa');
+    world.add(device(1), [{ seg_id: 8, value: 2 }]);
+    const removal = world.add(device(1), [{ seg_id: 8, expiration: -1 }]);
+    const adds = [3, 4].map((value) => world.add(device(1), [{ seg_id: 8, value }]));
+    await world.clock.advance(1_000);
+    await erasure;
+    assert.ok(adds.every((message) => suppressed(message)));
+    assert.equal(removal.end, null);
+    world.engine.resume();
+    await world.rest(30_000);
+    assert.equal(world.service.members.size, 0);
+    assert.equal(removal.end?.kind, 'settled');
+  });
+
+  /** The user is suppressed `laterMs` after the erasure was asked for. */
+  async function suppressedLater(world: SyncedWorld, laterMs: number): Promise<void> {
+    const { store } = world.sync;
+    const segmentsOf = store.segmentsOf.bind(store);
+    const due = Promise.withResolvers<undefined>();
+    store.segmentsOf = (memberKeys) => due.promise.then(() => segmentsOf(memberKeys));
+    const erasure = world.erase(device(1), 'idfa');
+    await world.clock.advance(laterMs);
+    due.resolve(undefined);
+    await world.clock.advance(100);
+    await erasure;
+  }
+
+  for (const fate of ['serverError', 'dropped'] as const)
+    it(`leaves the segment although an add of it is in flight, submitted after the erasure: ${fate}`, async () => {
+      let isAway = false;
+      const world = await new SyncedWorld({
+        delayMs: () => 300,
+        fateOf: () => (isAway ? fate : 'well'),
+      }).ready();
+      const other = world.sync.keep('i8');
+      await world.clock.advance(1_000);
+      await other;
+      await world.append([add(1)]);
+      await world.clock.advance(3_000);
+      isAway = true;
+      const later = suppressedLater(world, 200);
+      const message = world.add(device(1), [{ seg_id: 8 }]);
+      await later;
+      assert.equal(world.engine.stats().postsInFlight, 1);
+      const before = world.service.log.length;
+      isAway = false;
+      await world.rest(60_000);
+      const sent = world.service.log.slice(before).map(({ segment: its, removed }) => `${its} ${removed}`);
+      // Without a reply the service may have the user in the segment, also later.
+      assert.deepEqual(
+        [...new Set(sent)].sort(),
+        fate === 'dropped' ? ['7 true', '8 false', '8 true'] : ['7 true'],
+      );
+      assert.equal(suppressed(message), fate !== 'dropped');
+      assert.equal(world.service.members.size, 0);
+      assert.deepEqual(world.members(), {});
+    });
 
   it('leaves the segment again if an add was in flight', async () => {
     const world = await new SyncedWorld({ delayMs: () => 300 }).ready();

@@ -46,6 +46,7 @@ const againFlag = 1;
 const sentExpiredFlag = 2;
 const rejectedFlag = 4;
 const dueFlag = 8;
+const mayHaveRunFlag = 16;
 
 /** One block of a pending entry. Each field takes eight bytes of every entry, so the flags share one. */
 export abstract class PendingBlock {
@@ -119,6 +120,15 @@ export abstract class PendingBlock {
   set due(due: boolean) {
     if (due && !this.due) this.entry.owner?.blockDue(this);
     this.setFlag(dueFlag, due);
+  }
+
+  /** Whether it was in a request without a reply. */
+  get mayHaveRun(): boolean {
+    return (this.flags & mayHaveRunFlag) !== 0;
+  }
+
+  set mayHaveRun(mayHaveRun: boolean) {
+    this.setFlag(mayHaveRunFlag, mayHaveRun);
   }
 
   private setFlag(flag: number, on: boolean): void {

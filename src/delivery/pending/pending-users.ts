@@ -18,6 +18,7 @@ import { User } from './user';
 import { UserTable } from './user-table';
 import type { WarmUps } from './warm-ups';
 import type { MemberChanges } from '../sync/member-changes';
+import { suppressedCode, suppressedText, type Suppressions } from '../sync/suppressions';
 
 /** Requests of an earlier process of which the store has no reply. */
 export interface RecoveredRequests {
@@ -38,9 +39,18 @@ export class PendingUsers {
 
   private readonly commitBuffer: CommitBuffer;
   private readonly members: MemberChanges;
+  private readonly suppressions: Suppressions;
 
   constructor(
-    { commitBuffer, members }: { readonly commitBuffer: CommitBuffer; readonly members: MemberChanges },
+    {
+      commitBuffer,
+      members,
+      suppressions,
+    }: {
+      readonly commitBuffer: CommitBuffer;
+      readonly members: MemberChanges;
+      readonly suppressions: Suppressions;
+    },
     private readonly readAhead: ReadAhead,
     private readonly reports: Reports,
     logins: Logins,
@@ -49,6 +59,7 @@ export class PendingUsers {
   ) {
     this.commitBuffer = commitBuffer;
     this.members = members;
+    this.suppressions = suppressions;
     this.readiness = new Readiness(logins, warmUps, readAhead.older);
   }
 
@@ -211,14 +222,15 @@ export class PendingUsers {
     if (absorbed === null) return;
     block.absorbed = null;
     const isDeleted = rejection !== null && isDeletion(rejection.code);
+    const isSuppressed = rejection?.code === suppressedCode;
     for (const older of absorbed) {
       // A block of a closed node has already ended by itself.
       if (older.state !== 'absorbed') continue;
-      // What the newer block's rejection does not change: an older block was reported before and must be sent again, or is the
-      // removal of an earlier erasure.
+      // What the newer block's rejection does not change: an older block was reported before and must be sent again, is the
+      // removal of an earlier erasure, or was covered by an add of a suppressed user.
       const isStillDue = older.again
         ? end === 'rejected'
-        : isDeleted && this.deletions.of(older.entry) === null;
+        : isSuppressed || (isDeleted && this.deletions.of(older.entry) === null);
       if (isStillDue) {
         older.state = 'waiting';
         continue;
@@ -251,11 +263,31 @@ export class PendingUsers {
     }
   }
 
-  /** Rejects the adds of an entry that has not been sent. */
-  rejectAdds(entry: PendingEntry, code: string, message: string): void {
+  // ── Suppressed users ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Ends the waiting adds of a user who was suppressed, also those that wait again after a request. */
+  suppress(userKey: string, nowMs: number): void {
+    const user = this.find(userKey);
+    if (user === undefined) return;
+    user.troubled().suppressed = true;
+    this.update(user, nowMs);
+  }
+
+  private rejectAddsOf(user: User): void {
+    // The suppression may have been lifted.
+    if (!this.suppressions.has(user.key)) return;
+    // The newest first, since older ones that it had covered wait then.
+    for (const entry of user.entries.toReversed()) this.rejectAdds(entry);
+  }
+
+  /**
+   * Rejects the waiting adds of a suppressed user's entry. Those that the service may have without a reply are sent again: only
+   * once one is accepted, the user is removed from its segment.
+   */
+  rejectAdds(entry: PendingEntry): void {
     for (const block of entry.blocks)
-      if (!block.again && block.state === 'waiting' && block.segBlock.expiration !== -1)
-        this.reject(block, code, message);
+      if (block.state === 'waiting' && !block.again && !block.mayHaveRun && block.segBlock.expiration !== -1)
+        this.reject(block, suppressedCode, suppressedText);
   }
 
   // ── Deletions ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -286,6 +318,7 @@ export class PendingUsers {
   /** Removes entries that are done, and enqueues the user when blocks wait. */
   update(user: User, nowMs: number): void {
     if (this.deletions.any) this.deleteEntry(user);
+    if (user.trouble?.suppressed === true) this.rejectAddsOf(user);
     this.forget(user);
     // A user in a bisection is still referenced there; a second object for the same user could be sent at the
     // same time.
@@ -328,6 +361,7 @@ export class PendingUsers {
 
   /** A request with these blocks was ambiguous and may run until `untilMs`. */
   addAmbiguous(user: User, blocks: readonly PendingBlock[], untilMs: number): void {
+    for (const block of blocks) block.mayHaveRun = true;
     user.ambiguousRequests().add(blocks, untilMs);
     this.late.push(untilMs, user);
   }

@@ -75,6 +75,8 @@ export class Trouble {
   blockLimit: number | null = null;
   /** Whether the user is in a bisection. */
   inBisection = false;
+  /** Whether the user was suppressed while in memory. */
+  suppressed = false;
   /** Requests that ended without a reply and may still run. */
   ambiguous: AmbiguousRequests | null = null;
 }

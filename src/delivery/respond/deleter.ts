@@ -72,6 +72,8 @@ export class Deleter {
   private unmarkedErasures = false;
   /** Erasures of an earlier process, which begin with the first turn. */
   private resumed: readonly Resumed[] = [];
+  /** Keys of users who were suppressed since the last turn. */
+  private suppressed: string[] = [];
 
   constructor(private readonly parts: Parts) {}
 
@@ -124,6 +126,12 @@ export class Deleter {
     return this.ask(userKeys, mostSeq);
   }
 
+  /** Ends the waiting adds of suppressed users, whatever the erasure covers. */
+  suppress(userKeys: readonly string[]): void {
+    this.suppressed.push(...userKeys);
+    this.parts.askTurn();
+  }
+
   private ask(userKeys: readonly string[] | null, mostSeq: number): Promise<Deleted> {
     if (this.closed) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
@@ -156,6 +164,7 @@ export class Deleter {
   turn(nowMs: number): void {
     if (this.resumed.length > 0) this.beginResumed(nowMs);
     if (this.asked.length > 0) this.begin(nowMs);
+    for (const userKey of this.suppressed.splice(0)) this.parts.pendingUsers.suppress(userKey, nowMs);
     if (this.unmarkedErasures) this.markErasures();
     if (this.unmarkedSeq !== null) this.markPurge(this.unmarkedSeq);
     if (this.purges.length > 0) this.endPurges();

@@ -132,7 +132,9 @@ export class MemberSync {
     const found = this.parts.members.any ? await this.store.segmentsOf(memberKeysOf(userKeys, userId)) : [];
     if (found.length === 0) return 0;
     const members = [...new Set(found.map(({ memberKey }) => memberKey))];
-    await this.parts.suppressions.add(this.parts.store, this.store, members);
+    const stored = this.parts.suppressions.add(this.parts.store, this.store, members);
+    this.parts.deleter.suppress(userKeys);
+    await stored;
     await this.remove(found);
     return new Set(found.map(({ segment }) => segment)).size;
   }
