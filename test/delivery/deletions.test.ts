@@ -121,6 +121,25 @@ describe('purging and erasing', function () {
     assert.deepEqual(rowsOf(world, hash), []);
   });
 
+  it('counts in a further erasure of the user only what that one ended', async () => {
+    const world = new World({ seed: 1, delayMs: () => 1_000 });
+    world.add(device(1), [{ seg_id: 1 }]);
+    await world.clock.advance(4_000);
+    world.add(device(0), [{ seg_id: 1 }]);
+    await world.clock.advance(100);
+    const counts = [];
+    for (const entries of [2, 1]) {
+      for (let more = 0; more < entries; more += 1) world.add(device(0), [{ seg_id: 2 + more }]);
+      const erased = world.erase(device(0), 'idfa');
+      await world.clock.advance(50);
+      counts.push(await erased);
+    }
+    assert.deepEqual(counts, [
+      { entries: 2, inFlight: 1, segments: 0 },
+      { entries: 1, inFlight: 1, segments: 0 },
+    ]);
+  });
+
   it('carries out a purge while nothing can be sent, and reports the number of entries', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 5 });
     await world.clock.advance(100);

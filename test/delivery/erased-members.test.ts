@@ -44,6 +44,26 @@ describe('an erased user of a synced segment', () => {
     assert.equal(memberKeyOf('idfa', device(1)) in world.members(), false);
   });
 
+  it('counts in each erasure only what that one ended, and no removal of an earlier one', async () => {
+    const world = await new SyncedWorld().ready();
+    await world.append([add(1)]);
+    await world.clock.advance(1_000);
+    world.engine.pause();
+    const counts = [];
+    for (const removed of [2, 0, 1]) {
+      for (let more = 0; more < removed; more += 1)
+        world.add(device(1), [{ seg_id: 9 + more, expiration: -1 }]);
+      const erased = world.erase(device(1), 'idfa');
+      await world.clock.advance(100);
+      counts.push(await erased);
+    }
+    const rest = { inFlight: 0, segments: 1 };
+    assert.deepEqual(
+      counts,
+      [2, 0, 1].map((entries) => ({ entries, ...rest })),
+    );
+  });
+
   for (const isCovered of [false, true])
     it(`leaves the segment although it is erased once more, and the process is killed, before its removal is sent${isCovered ? ', which another one covers' : ''}`, async () => {
       let lost = 0;

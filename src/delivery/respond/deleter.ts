@@ -32,7 +32,7 @@ interface Request {
   readonly reject: (error: Error) => void;
   /** Null until every earlier message has been appended. */
   throughSeq: number | null;
-  /** Number of entries that earlier purges ended. */
+  /** Number of entries that earlier purges, or erasures of the user, have ended. */
   before: number;
 }
 
@@ -201,6 +201,7 @@ export class Deleter {
 
   private beginErasure(request: Begun, userKeys: readonly string[], nowMs: number): void {
     this.parts.forgetUser(userKeys);
+    request.before = this.erasedOf(userKeys);
     for (const key of userKeys) this.eraseUser(key, hashUserKey(key), request.throughSeq, nowMs);
     this.erasures.push(request);
     this.unmarkedErasures = true;
@@ -275,15 +276,22 @@ export class Deleter {
   private resultOf({ userKeys, throughSeq, before }: Begun): Deleted {
     const { deletions, pendingUsers } = this.parts;
     if (userKeys === null)
-      return { entries: deletions.purged - before, inFlight: openUpTo(throughSeq, pendingUsers.all()) };
-    let entries = 0;
-    let inFlight = 0;
-    for (const key of userKeys) {
-      entries += deletions.erasureOf(key)?.entries ?? 0;
-      const user = pendingUsers.find(key);
-      if (user !== undefined) inFlight += openUpTo(throughSeq, [user]);
-    }
-    return { entries, inFlight };
+      return { entries: deletions.purged - before, inFlight: this.leftOf(pendingUsers.all(), throughSeq) };
+    const users = userKeys.flatMap((key) => pendingUsers.find(key) ?? []);
+    return { entries: this.erasedOf(userKeys) - before, inFlight: this.leftOf(users, throughSeq) };
+  }
+
+  private erasedOf(userKeys: readonly string[]): number {
+    return userKeys.reduce((sum, key) => sum + (this.parts.deletions.erasureOf(key)?.entries ?? 0), 0);
+  }
+
+  /** Number of deleted entries that are still in memory, because they are in flight. */
+  private leftOf(users: Iterable<User>, throughSeq: number): number {
+    let count = 0;
+    for (const { entries } of users)
+      for (const entry of entries)
+        if (entry.seq <= throughSeq && this.parts.deletions.of(entry) !== null) count += 1;
+    return count;
   }
 }
 
@@ -293,14 +301,6 @@ function userKeyIn(body: string): string | null {
   } catch {
     return null;
   }
-}
-
-/** Number of open entries in memory up to a sequence number. */
-function openUpTo(seq: number, users: Iterable<User>): number {
-  let open = 0;
-  for (const { entries } of users)
-    for (const entry of entries) if (entry.open > 0 && entry.seq <= seq) open += 1;
-  return open;
 }
 
 function closedError(): Error {
