@@ -1,57 +1,28 @@
-// Runtime of the audience sync: hands the rows of messages to the sync of its segment, and reports runs.
+// Runtime of the audience sync: the life of the sync of its segment, and which messages wait for it.
 
-import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
+import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { systemClock, within } from '../../src/clock';
 import { tcStringReader } from '../../src/consent/index';
 import type { MemberQueue } from '../../src/delivery/index';
-import {
-  compileBuilder,
-  evaluateInput,
-  Failed,
-  isObject,
-  settle,
-  shorten,
-  shortenThrown,
-  userHead,
-  type Builder,
-  type CompiledInput,
-} from '../../src/entry/index';
+import { compileBuilder, shortenThrown } from '../../src/entry/index';
 import { InTurn } from '../../src/in-turn';
-import { QueueError } from '../../src/queue/index';
-import {
-  NothingRefused,
-  readPart,
-  segmentKeyOf,
-  SegmentSync,
-  type MemberSync,
-  type Part,
-  type RunReport,
-  type SegmentName,
-  type SyncListener,
-} from '../../src/sync/index';
+import { segmentKeyOf, SegmentSync, type MemberSync, type SegmentName } from '../../src/sync/index';
 import type { AccountNode } from '../account/account-api';
 import { AccountUse } from '../shared/account-use';
-import { isWired, noStatusOnceRemoved } from '../shared/deployed';
-import { figuresOf } from '../shared/figures';
+import { noStatusOnceRemoved } from '../shared/deployed';
 import { whenFlowsStarted } from '../shared/flow-start';
 import type { Message } from '../shared/message-copy';
 import { conditionOf, statusText } from '../shared/queue-state';
 import { problemsText, type Reading, type Saved } from '../shared/saved';
-import { newSlices } from '../shared/slices';
 import { typedInputsOf } from '../shared/typed-input';
-import { textOr, type Rejection, type Words } from '../shared/words';
-import { MessageRows, rowListOf } from './rows';
 import { readSync, type SyncSettings } from './schema';
 import { StatusLine } from './status-line';
+import { NotTaken, sentenceOf, SyncMessages, type Send } from './sync-messages';
 import { claimSegment, formerSyncsEnded, releaseSegment, type SyncedByNode } from './synced-segments';
-import { problemOfRun, rowRejection, toldReport, wordsOf } from './words';
+import { rowRejection, wordsOf } from './words';
 
 /** A text: the debug sidebar cuts the sentence of an Error. */
 type Done = (error?: string) => void;
-type Send = (messages: (NodeMessage | null)[]) => void;
-
-/** Why a message cannot be taken, in words. */
-class NotTaken extends Error {}
 
 export = (RED: NodeAPI): void => {
   function Sync(this: Node, config: NodeDef & Saved): void {
@@ -72,20 +43,11 @@ interface Running {
   members: MemberSync | null;
 }
 
-interface Reader {
-  readonly builder: Builder;
-  readonly rows: CompiledInput;
-  readonly asksConsent: boolean;
-}
-
-const controls = ['preview', 'force', 'resend', 'forget'] as const;
-type Control = (typeof controls)[number];
-
 class SyncNode {
   private readonly use: AccountUse;
   private readonly status: StatusLine;
-  private readonly reader: Reader | null;
-  private readonly builderWords: Words;
+  /** Null if the settings have problems. */
+  private readonly messages: SyncMessages | null;
   private running: Running | null = null;
   /** Why messages fail, in words; null while they need not. */
   private problem: string | null = null;
@@ -97,10 +59,6 @@ class SyncNode {
   /** Opening and closing of syncs, one after the other. */
   private readonly life = new InTurn();
   private cancelStart = (): void => undefined;
-  /** Of the last message of the open run, for its report. */
-  private carried: object = {};
-  /** The open audience of which the flow was told that another instance carries out the runs; null for none. */
-  private standbyToldOf: Pick<Part, 'id'> | null = null;
   private cancelRetry = (): void => undefined;
   /** Messages that have not ended. */
   private waiting = 0;
@@ -122,8 +80,7 @@ class SyncNode {
       recovered: () => undefined,
     });
     this.status = new StatusLine(RED, node);
-    this.builderWords = wordsOf(RED, 'xandr-segment-builder');
-    this.reader = reading.ok ? this.readerOf(reading.settings) : null;
+    this.messages = reading.ok ? this.messagesOf(reading.settings) : null;
   }
 
   start(): void {
@@ -133,19 +90,20 @@ class SyncNode {
     noStatusOnceRemoved(node);
     if (!reading.ok) {
       this.fail('misconfigured', 'misconfigured', { reasons: problemsText(RED, reading.problems) });
-    } else if (this.reader !== null) {
+    } else if (this.messages !== null) {
       this.status.show('waiting', 'connecting');
       // Reports of runs wait until the nodes behind this one exist.
       this.cancelStart = whenFlowsStarted(RED, () => this.use.join());
     }
   }
 
-  private readerOf({ mapping, rows, rowsType }: SyncSettings): Reader | null {
+  private messagesOf({ mapping, rows, rowsType }: SyncSettings): SyncMessages | null {
+    const builderWords = wordsOf(this.RED, 'xandr-segment-builder');
     const inputs = typedInputsOf(this.RED, this.node);
     const { consent, consentType, consentVendor: vendor, consentPurposes: purposes } = mapping;
     const compiled = compileBuilder(mapping, inputs, tcStringReader({ vendor, purposes }));
     if (!compiled.ok) {
-      const reasons = rowRejection(this.builderWords, {
+      const reasons = rowRejection(builderWords, {
         index: 0,
         row: null,
         issues: compiled.issues,
@@ -153,11 +111,12 @@ class SyncNode {
       this.fail('misconfigured', 'misconfigured', { reasons });
       return null;
     }
-    return {
+    const reader = {
       builder: compiled.builder,
       rows: inputs(rows, rowsType),
       asksConsent: consent !== '' || consentType === 'item',
     };
+    return new SyncMessages(this.RED, this.node, reader, builderWords);
   }
 
   // ── The account ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -236,7 +195,7 @@ class SyncNode {
       sync: members,
       source: { node: node.id, account: account.id },
       settings: settingsOf(reading.settings),
-      listener: this.listener(),
+      listener: this.messages!.listener(),
       clock: systemClock,
     });
     // Before it starts, so that `leave` closes it.
@@ -301,11 +260,11 @@ class SyncNode {
       try {
         const running = await this.usableRunning();
         const { sync } = running.segment;
-        if (sync?.isStarted === true) await this.take(sync, message, send);
-        else this.tellStandby(running, message, send);
+        if (sync?.isStarted === true) await this.messages!.take(sync, message, send);
+        else this.messages!.tellStandby(running.engine.otherSender ?? '', message, send);
         done();
       } catch (error) {
-        done(this.sentenceOf(error));
+        done(sentenceOf(this.RED, error));
       }
       this.waiting -= 1;
       this.status.refresh();
@@ -355,132 +314,6 @@ class SyncNode {
         : statusText(conditionOf(state, login, systemClock.monoMs()), words);
     return RED._('error.queue', { reason });
   }
-
-  /** Another instance sends, and carries out the runs: says so, once for an audience. */
-  private tellStandby({ engine }: Running, message: Message, send: Send): void {
-    const part = readPart(message);
-    const told = this.standbyToldOf;
-    const isTold = part !== null && told !== null && (part.id === null || part.id === told.id);
-    this.standbyToldOf = part === null || part.complete ? null : { id: part.id ?? told?.id ?? null };
-    if (isTold || !isWired(this.node, 1)) return;
-    const { topic, _msgid } = message;
-    const sender = engine.otherSender ?? '';
-    const payload = { status: 'standby', sender, message: this.RED._('run.standby', { sender }) };
-    send([null, { ...(topic === undefined ? {} : { topic }), _msgid, payload }]);
-  }
-
-  private async take(sync: SegmentSync, message: Message, send: Send): Promise<void> {
-    this.standbyToldOf = null;
-    const part = readPart(message);
-    if (message.error !== undefined && message.error !== null) {
-      await sync.sourceFailed(reasonOf(message.error), part);
-      return;
-    }
-    const control = this.controlOf(message);
-    if (control === 'forget') await sync.forget();
-    const value = await this.valueOf(message);
-    const list = rowListOf(value, part !== null);
-    if (list !== null) {
-      await this.takeRows(sync, message, list, control, send);
-    } else if (control === null) {
-      throw new NotTaken(this.RED._('error.no_rows', { got: shorten(value) }));
-    } else if (control !== 'forget') {
-      await sync[control]();
-    }
-  }
-
-  private controlOf({ control }: Message): Control | null {
-    if (control === undefined || control === null) return null;
-    const known = controls.find((each) => each === control);
-    if (known === undefined)
-      throw new NotTaken(this.RED._('error.control_unknown', { control: shorten(control) }));
-    return known;
-  }
-
-  private async valueOf(message: Message): Promise<unknown> {
-    const get = this.reader!.rows;
-    const input = { path: 'rows', source: '', get };
-    const value = await settle(evaluateInput(input, { message, item: undefined }));
-    if (value instanceof Failed)
-      throw new NotTaken(this.RED._('error.rows_failed', { reason: value.reason }));
-    return value;
-  }
-
-  private async takeRows(
-    sync: SegmentSync,
-    message: Message,
-    list: readonly unknown[],
-    control: Control | null,
-    send: Send,
-  ): Promise<void> {
-    const rows = new MessageRows(this.reader!, message, list, newSlices());
-    const { topic, _msgid } = message;
-    this.carried = topic === undefined ? { _msgid } : { _msgid, topic };
-    await sync.take({
-      part: readPart(message),
-      options: {
-        preview: control === 'preview',
-        force: control === 'force',
-        resend: control === 'resend',
-      },
-      rows: rows.read(),
-    });
-    if (rows.rejectedCount === 0) return;
-    const rejected = rows.rejected.map((row) => rowRejection(this.builderWords, row));
-    this.reject(rejected, rows.rejectedCount, send, (error) => {
-      throw new NotTaken(error);
-    });
-  }
-
-  /** On output 2, or as an error where nothing is wired to it. */
-  private reject(
-    rejected: readonly Rejection[],
-    count: number,
-    send: Send,
-    fail: (error: string) => void,
-  ): void {
-    const first = rejected[0]!;
-    const params = figuresOf({ number: count, index: first.index }, this.RED);
-    if (!isWired(this.node, 1)) {
-      fail(count === 1 ? first.message : this.RED._('error.rejected', { ...params, reason: first.message }));
-      return;
-    }
-    const payload = rejected.map(({ entry }) => entry);
-    send([null, { ...this.carried, payload, audience: { status: 'rejected', count, rejected } }]);
-  }
-
-  private sentenceOf(error: unknown): string {
-    if (error instanceof NotTaken) return error.message;
-    if (error instanceof NothingRefused) return this.RED._('error.nothing_refused');
-    const reason = shortenThrown(error);
-    return this.RED._(error instanceof QueueError ? 'error.queue' : 'error.unexpected', { reason });
-  }
-
-  // ── Reports ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private listener(): SyncListener {
-    const send: Send = (messages) => this.node.send(messages);
-    return {
-      ended: (report) => send([this.messageOf(report), null]),
-      refused: (report) => {
-        if (isWired(this.node, 1)) send([null, this.messageOf(report)]);
-        else this.node.error(problemOfRun(this.RED, report.refused), this.messageOf(report));
-      },
-      rejected: (entries) => {
-        const told = entries.slice(0, mostTold).map(({ entry, code, message }, index) => {
-          const words = wordsOf(this.RED, 'xandr-instant-audience-out');
-          const text = textOr(words, `rejection.${code}`, { message }, () => message);
-          const user = JSON.parse(`${userHead(entry)}]}`) as { user_id: string; domain?: string };
-          return { index, entry: user, code, message: text, issues: [] };
-        });
-        this.reject(told, entries.length, send, (error) => this.node.error(error));
-      },
-    };
-  }
-
-  private messageOf(report: RunReport): NodeMessage {
-    return { ...this.carried, payload: toldReport(this.RED, report) };
-  }
 }
 
 const startAgainMs = 5_000;
@@ -489,9 +322,6 @@ const longestCloseMs = 5_000;
 /** How long messages wait for a sync or another sender, and how many do. */
 const longestWaitMs = 30_000;
 const mostWaiting = 10_000;
-/** Rejected entries in one message. */
-const mostTold = 1_000;
-
 function settingsOf(settings: SyncSettings): ConstructorParameters<typeof SegmentSync>[0]['settings'] {
   const { mapping, mode, refresh, maxRemovals, maxRemovalsUnit, emptyIsError, preview } = settings;
   const { by, segment, member } = mapping.segments[0]!;
@@ -506,10 +336,4 @@ function settingsOf(settings: SyncSettings): ConstructorParameters<typeof Segmen
     preview,
     runTimeoutMs: settings.runTimeoutMinutes * 60_000,
   };
-}
-
-/** Of an error that a message carries: a text, or an object of a catch node or of Node.js. */
-function reasonOf(error: unknown): string {
-  const text = isObject(error) && typeof error.message === 'string' ? error.message : error;
-  return typeof text === 'string' ? shortenThrown(new Error(text)) : shorten(text);
 }
