@@ -205,19 +205,19 @@ export class Loader implements Appender<null> {
     const { pendingUsers } = this.parts;
     const user = pendingUsers.add(entry, row.userHash);
     // Before it can cover older blocks, which would end with it.
-    const isRefused = this.refuses(entry);
+    const isRefused = this.refuses(entry, user);
     pendingUsers.makeReady(user, nowMs);
     if (isRefused) pendingUsers.update(user, nowMs);
     return entry;
   }
 
   /** Ends what is not to be sent of an entry that has come into memory. Returns whether it may have ended something. */
-  private refuses(entry: PendingEntry): boolean {
+  private refuses(entry: PendingEntry, user: User): boolean {
     const { pendingUsers, suppressions } = this.parts;
     const isAbandoned = this.isAbandoned(entry);
     if (isAbandoned) pendingUsers.discard(entry);
-    const isSuppressed = suppressions.has(entry.checked.userKey);
-    if (isSuppressed) pendingUsers.rejectAdds(entry);
+    const isSuppressed = suppressions.has(user.key);
+    if (isSuppressed) pendingUsers.rejectAdds(user);
     return isAbandoned || isSuppressed;
   }
 
@@ -312,12 +312,13 @@ export class Loader implements Appender<null> {
     if (whose !== null && whose.key !== userKey) return;
     // Not the row's: of a damaged one it may be that of another user.
     const hash = hashUserKey(userKey);
-    const user = pendingUsers.find(userKey, hash);
-    if (user?.has(row.seq) === true) return;
-    const mayRefresh = entry.refreshes && user === undefined && !this.isOutdated(entry);
+    const known = pendingUsers.find(userKey, hash);
+    if (known?.has(row.seq) === true) return;
+    const mayRefresh = entry.refreshes && known === undefined && !this.isOutdated(entry);
     pendingUsers.count(entry, hash);
-    touched.add(pendingUsers.add(entry, hash));
-    this.refuses(entry);
+    const user = pendingUsers.add(entry, hash);
+    touched.add(user);
+    this.refuses(entry, user);
     if (entry.refreshes && !mayRefresh && row.state === 'waiting') pendingUsers.withdraw(entry);
   }
 

@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { memberKeyOf } from '../../src/entry/member-key';
 import { epochMs } from '../simulation/world/process-time';
 import { add, segment, SyncedWorld } from './support/synced-world';
+import type { Fate } from './support/fake-service';
 import { device, type Message } from './support/world';
 
 describe('an erased user of a synced segment', () => {
@@ -143,14 +144,17 @@ describe('an erased user of a synced segment', () => {
     // While a segment is new, a block is covered as it comes.
     world.engine.holdSegments('n', new Map([['i99', epochMs + 3_600_000]]));
     world.engine.pause();
+    const older = world.add(device(1), [{ seg_id: 9 }]);
+    await world.clock.advance(100);
     const erasure = world.erase(device(1), 'idfa');
-    world.add(device(1), [{ seg_id: 8, value: 2 }]);
+    world.add(device(1), [{ seg_id: 8, value: 2 }, { seg_id: 9 }]);
     const removal = world.add(device(1), [{ seg_id: 8, expiration: -1 }]);
     const adds = [3, 4].map((value) => world.add(device(1), [{ seg_id: 8, value }]));
     await world.clock.advance(1_000);
     await erasure;
     assert.ok(adds.every((message) => suppressed(message)));
     assert.equal(suppressed(removal), false);
+    assert.equal(older.end?.kind === 'settled' && older.end.rejections[0]?.code, 'erased');
     world.engine.resume();
     await world.rest(30_000);
     assert.equal(world.service.members.size, 0);
@@ -170,13 +174,15 @@ describe('an erased user of a synced segment', () => {
     await erasure;
   }
 
-  for (const fate of ['serverError', 'dropped'] as const)
-    it(`leaves the segment although an add of it is in flight, submitted after the erasure: ${fate}`, async () => {
+  for (const { name, fate, isKilled } of [
+    { name: 'fails', fate: 'serverError', isKilled: false },
+    { name: 'has no reply', fate: 'dropped', isKilled: false },
+    { name: 'is carried out as the process is killed', fate: 'well', isKilled: true },
+  ] as const)
+    it(`leaves the segment although a later add ${name}, which was in flight when the user was suppressed`, async () => {
       let isAway = false;
-      const world = await new SyncedWorld({
-        delayMs: () => 300,
-        fateOf: () => (isAway ? fate : 'well'),
-      }).ready();
+      const fateOf = (): Fate => (isAway ? fate : 'well');
+      const world = await new SyncedWorld({ delayMs: () => 300, fateOf }).ready();
       const other = world.sync.keep('i8');
       await world.clock.advance(1_000);
       await other;
@@ -188,18 +194,59 @@ describe('an erased user of a synced segment', () => {
       await later;
       assert.equal(world.engine.stats().postsInFlight, 1);
       const before = world.service.log.length;
+      await world.clock.advance(200);
+      if (isKilled) {
+        assert.ok(world.service.members.has(`${erased} 8`));
+        world.kill();
+      }
       isAway = false;
-      await world.rest(60_000);
+      await world.rest(120_000);
       const sent = world.service.log.slice(before).map(({ segment: its, removed }) => `${its} ${removed}`);
       // Without a reply the service may have the user in the segment, also later.
-      assert.deepEqual(
-        [...new Set(sent)].sort(),
-        fate === 'dropped' ? ['7 true', '8 false', '8 true'] : ['7 true'],
-      );
-      assert.equal(suppressed(message), fate !== 'dropped');
+      const removals = fate === 'serverError' ? ['7 true'] : ['7 true', '8 true'];
+      assert.deepEqual([...new Set(sent)].sort(), removals);
+      assert.ok(isKilled || suppressed(message));
       assert.equal(world.service.members.size, 0);
       assert.deepEqual(world.members(), {});
     });
+
+  it('is not sent an add again that has ended as suppressed, after a kill', async () => {
+    const world = await new SyncedWorld({ accounts: ['a', 'b'] }).ready();
+    await world.append([add(1)]);
+    await world.clock.advance(1_000);
+    await world.clock.outcome(world.erase(device(1), 'idfa'));
+    await world.clock.advance(1_000);
+    // An older entry is open, so the row of the next one stays until that has ended.
+    world.sender.parts.logins.setState('b', { kind: 'refused', code: 'NOAUTH', message: '' });
+    world.add(device(1), [{ seg_id: 9, expiration: -1 }], { account: 'b' });
+    const message = world.add(device(1), [{ seg_id: 10 }, { seg_id: 11, expiration: -1 }]);
+    await world.clock.advance(1_000);
+    assert.ok(suppressed(message));
+    assert.equal(world.service.log.at(-1)!.segment, '11');
+    world.kill();
+    await world.rest(120_000);
+    assert.equal(world.service.members.size, 0);
+    assert.ok(world.service.log.every(({ segment: its, removed }) => removed || its === '7'));
+  });
+
+  it('is erased from what was submitted before, also if the user is suppressed before the erasure begins', async () => {
+    const world = await new SyncedWorld({ commitMs: 100 }).ready();
+    await world.append([add(1)]);
+    await world.clock.advance(3_000);
+    world.engine.pause();
+    const message = world.add(device(1), [{ seg_id: 9 }]);
+    await world.clock.advance(1_000);
+    const { sync } = world.disk.file('queue');
+    world.sync.store.segmentsOf = (memberKeys) => Promise.resolve(sync.segmentsOf(memberKeys));
+    // Its commit is under way when the erasure is asked for.
+    world.add(device(3), [{ seg_id: 9 }]);
+    await world.clock.advance(1);
+    const erasure = world.erase(device(1), 'idfa');
+    await world.clock.advance(5_000);
+    assert.equal((await erasure).entries, 1);
+    const { end } = message;
+    assert.deepEqual(end?.kind === 'settled' && end.rejections.map(({ code }) => code), ['erased']);
+  });
 
   it('leaves the segment again if an add was in flight', async () => {
     const world = await new SyncedWorld({ delayMs: () => 300 }).ready();

@@ -122,7 +122,7 @@ export abstract class PendingBlock {
     this.setFlag(dueFlag, due);
   }
 
-  /** Whether it was in a request without a reply. */
+  /** Whether it is, or may be, in a request without a reply, of this process or an earlier one. */
   get mayHaveRun(): boolean {
     return (this.flags & mayHaveRunFlag) !== 0;
   }

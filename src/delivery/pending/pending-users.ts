@@ -85,8 +85,10 @@ export class PendingUsers {
       const { older, openedThroughSeq } = this.readAhead;
       older.need(user, entry.lane, entry.seq);
       // An earlier process may have delivered newer rows, too.
-      const mayBeUndone = entry.row === 'repeat' || this.recoveredRequests.userHashes.has(hash);
-      if (mayBeUndone) older.needNewer(user, openedThroughSeq);
+      const isRecovered = this.recoveredRequests.userHashes.has(hash);
+      if (isRecovered || entry.row === 'repeat') older.needNewer(user, openedThroughSeq);
+      if (isRecovered && entry.seq <= openedThroughSeq)
+        for (const block of entry.blocks) block.mayHaveRun = true;
     }
     return user;
   }
@@ -226,8 +228,8 @@ export class PendingUsers {
     for (const older of absorbed) {
       // A block of a closed node has already ended by itself.
       if (older.state !== 'absorbed') continue;
-      // What the newer block's rejection does not change: an older block was reported before and must be sent again, is the
-      // removal of an earlier erasure, or was covered by an add of a suppressed user.
+      // An older block does not end with the newer one if it was reported before and must be sent again, if it is the removal
+      // of an earlier erasure, or if the newer one is an add of a suppressed user.
       const isStillDue = older.again
         ? end === 'rejected'
         : isSuppressed || (isDeleted && this.deletions.of(older.entry) === null);
@@ -265,29 +267,22 @@ export class PendingUsers {
 
   // ── Suppressed users ────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Ends the waiting adds of a user who was suppressed, also those that wait again after a request. */
-  suppress(userKey: string, nowMs: number): void {
+  /** Ends the adds of a suppressed user that wait, or wait again after a request. */
+  endAdds(userKey: string, nowMs: number): void {
     const user = this.find(userKey);
     if (user === undefined) return;
-    user.troubled().suppressed = true;
+    user.troubled().endsAdds = true;
     this.update(user, nowMs);
   }
 
-  private rejectAddsOf(user: User): void {
-    // The suppression may have been lifted.
-    if (!this.suppressions.has(user.key)) return;
-    // The newest first, since older ones that it had covered wait then.
-    for (const entry of user.entries.toReversed()) this.rejectAdds(entry);
-  }
-
-  /**
-   * Rejects the waiting adds of a suppressed user's entry. Those that the service may have without a reply are sent again: only
-   * once one is accepted, the user is removed from its segment.
-   */
-  rejectAdds(entry: PendingEntry): void {
-    for (const block of entry.blocks)
-      if (block.state === 'waiting' && !block.again && !block.mayHaveRun && block.segBlock.expiration !== -1)
-        this.reject(block, suppressedCode, suppressedText);
+  /** Ends the waiting adds of a suppressed user. */
+  rejectAdds(user: User): void {
+    // What an add had covered waits after it has ended.
+    for (let adds = user.waitingAdds(); adds.length > 0; adds = user.waitingAdds())
+      for (const block of adds) {
+        const why = block.again ? null : this.deletions.of(block.entry);
+        this.reject(block, why ?? suppressedCode, why === null ? suppressedText : deletionTexts[why]);
+      }
   }
 
   // ── Deletions ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -317,8 +312,9 @@ export class PendingUsers {
 
   /** Removes entries that are done, and enqueues the user when blocks wait. */
   update(user: User, nowMs: number): void {
+    // The suppression may have been lifted. First, because covered blocks that were deleted wait then.
+    if (user.trouble?.endsAdds === true && this.suppressions.has(user.key)) this.rejectAdds(user);
     if (this.deletions.any) this.deleteEntry(user);
-    if (user.trouble?.suppressed === true) this.rejectAddsOf(user);
     this.forget(user);
     // A user in a bisection is still referenced there; a second object for the same user could be sent at the
     // same time.

@@ -75,8 +75,8 @@ export class Trouble {
   blockLimit: number | null = null;
   /** Whether the user is in a bisection. */
   inBisection = false;
-  /** Whether the user was suppressed while in memory. */
-  suppressed = false;
+  /** Whether adds end that wait, or wait again after a request: the user was suppressed. */
+  endsAdds = false;
   /** Requests that ended without a reply and may still run. */
   ambiguous: AmbiguousRequests | null = null;
 }
@@ -320,6 +320,11 @@ export class User implements EntryOwner, Placed<User> {
   waitingThrough(seq: number): readonly PendingBlock[] {
     if (this.several !== null) return this.several.waitingBlocks.through(seq);
     return this.waits && this.only!.seq <= seq ? [this.only!] : none;
+  }
+
+  waitingAdds(): readonly PendingBlock[] {
+    if (this.several !== null) return this.several.waitingBlocks.adds();
+    return this.waits && this.only!.segBlock.expiration !== -1 ? [this.only!] : none;
   }
 
   // ── Requests without a reply ────────────────────────────────────────────────────────────────────────────────

@@ -140,6 +140,10 @@ export class WaitingBlocks {
     }
     return blocks;
   }
+
+  adds(): readonly PendingBlock[] {
+    return this.queues.filter(({ sort }) => !sort.removes).flatMap((queue) => [...queue.before(null)]);
+  }
 }
 
 /** Blocks of a list that may be sent next; at most `most * lookAhead` of them. */

@@ -72,7 +72,7 @@ export class Deleter {
   private unmarkedErasures = false;
   /** Erasures of an earlier process, which begin with the first turn. */
   private resumed: readonly Resumed[] = [];
-  /** Keys of users who were suppressed since the last turn. */
+  /** Keys of users who have been suppressed since the last turn. */
   private suppressed: string[] = [];
 
   constructor(private readonly parts: Parts) {}
@@ -126,8 +126,8 @@ export class Deleter {
     return this.ask(userKeys, mostSeq);
   }
 
-  /** Ends the waiting adds of suppressed users, whatever the erasure covers. */
-  suppress(userKeys: readonly string[]): void {
+  /** Ends the waiting adds of suppressed users, which were submitted after the erasure. */
+  endAdds(userKeys: readonly string[]): void {
     this.suppressed.push(...userKeys);
     this.parts.askTurn();
   }
@@ -164,7 +164,7 @@ export class Deleter {
   turn(nowMs: number): void {
     if (this.resumed.length > 0) this.beginResumed(nowMs);
     if (this.asked.length > 0) this.begin(nowMs);
-    for (const userKey of this.suppressed.splice(0)) this.parts.pendingUsers.suppress(userKey, nowMs);
+    for (const userKey of this.suppressed.splice(0)) this.parts.pendingUsers.endAdds(userKey, nowMs);
     if (this.unmarkedErasures) this.markErasures();
     if (this.unmarkedSeq !== null) this.markPurge(this.unmarkedSeq);
     if (this.purges.length > 0) this.endPurges();

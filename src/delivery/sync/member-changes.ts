@@ -22,7 +22,7 @@ export class MemberChanges {
     private readonly suppressions: Suppressions,
   ) {}
 
-  /** Called when an add of a suppressed user was in flight and is accepted: the user has to leave the segment again. */
+  /** Called when the service has, or may have, an add of a suppressed user: the user has to leave the segment again. */
   onSuppressed: (segment: string, memberKey: string) => void = () => undefined;
 
   get any(): boolean {
@@ -45,17 +45,25 @@ export class MemberChanges {
       this.add(block, 'gone', sentMs);
       return;
     }
-    const isSuppressed = this.suppressions.has(entry.checked.userKey);
+    if (this.suppressions.has(entry.checked.userKey)) this.hasToLeave(block, sentMs);
+    else this.add(block, entry.bulk ? 'member' : 'live', sentMs);
+  }
+
+  private hasToLeave(block: PendingBlock, sentMs: number): void {
     // In the same commit, so that the next run removes the user even if the process dies before the removal is queued.
-    this.add(block, isSuppressed ? 'erased' : entry.bulk ? 'member' : 'live', sentMs);
-    if (isSuppressed) this.onSuppressed(segBlock.key, memberKeyOfEntry(entry.checked));
+    this.add(block, 'erased', sentMs);
+    this.onSuppressed(block.segBlock.key, memberKeyOfEntry(block.entry.checked));
   }
 
   /** A block ends as rejected. */
   rejected(block: PendingBlock, code: string): void {
     const { segBlock, entry } = block;
     if (this.kept.size === 0 || !this.kept.has(segBlock.key)) return;
-    if (isDeletion(code) || code === closedCode || code === suppressedCode) return;
+    if (isDeletion(code) || code === closedCode) return;
+    if (code === suppressedCode) {
+      if (block.mayHaveRun) this.hasToLeave(block, this.clock.monoMs());
+      return;
+    }
     const removes = segBlock.expiration === -1;
     // A further try changes nothing, and the user is to be forgotten.
     if (removes && this.suppressions.has(entry.checked.userKey)) this.add(block, 'gone', this.clock.monoMs());

@@ -122,6 +122,8 @@ export class MemberSync {
   async erase(userKeys: readonly string[], userId: string, erase: () => Promise<Deleted>): Promise<Erased> {
     // Both at once: what is submitted after this call is not erased, also if the queue is not open yet.
     const [erased, segments] = await Promise.all([erase(), this.removeErased(userKeys, userId)]);
+    // What the erasure covers has ended by now, as erased.
+    if (segments > 0) this.parts.deleter.endAdds(userKeys);
     return { ...erased, segments };
   }
 
@@ -132,9 +134,7 @@ export class MemberSync {
     const found = this.parts.members.any ? await this.store.segmentsOf(memberKeysOf(userKeys, userId)) : [];
     if (found.length === 0) return 0;
     const members = [...new Set(found.map(({ memberKey }) => memberKey))];
-    const stored = this.parts.suppressions.add(this.parts.store, this.store, members);
-    this.parts.deleter.suppress(userKeys);
-    await stored;
+    await this.parts.suppressions.add(this.parts.store, this.store, members);
     await this.remove(found);
     return new Set(found.map(({ segment }) => segment)).size;
   }

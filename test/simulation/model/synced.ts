@@ -197,21 +197,11 @@ function suppressedStays(played: Played): string[] {
     const untilMs = Math.min(Infinity, ...lifted.map((one) => one.askedMs));
     const blocksIn = ({ users }: RequestRecord): Block[] =>
       users.flatMap((one) => (userName(one.user, one.domain) === name ? one.blocks : []));
-    const accepted = history.requests
-      .filter(({ answer }) => answer === 'accepted')
-      .flatMap((request) => blocksIn(request).map((block) => ({ block, settledMs: request.settledMs })));
-    // It ended before the erasure, and is sent again before the removal: an older request may have undone it.
-    const isResend = ({ seg_id: id, value }: Block, sentMs: number): boolean =>
-      accepted.some(({ block, settledMs }) => block.value === value && settledMs <= doneMs) &&
-      !accepted.some(
-        ({ block, settledMs }) =>
-          block.seg_id === id && block.expiration === -1 && settledMs > doneMs && settledMs <= sentMs,
-      );
     const adds = history.requests.filter(
       (request) =>
         request.sentMs > doneMs + slackMs &&
         request.sentMs < untilMs &&
-        blocksIn(request).some((block) => block.expiration !== -1 && !isResend(block, request.sentMs)),
+        blocksIn(request).some((block) => block.expiration !== -1),
     );
     const found = adds.map(({ number }) => `#${number} adds ${name}, who is suppressed`);
     const purges = plan.actions.some((action) => action.kind === 'operator' && action.asks === 'purge');
