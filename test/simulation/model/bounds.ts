@@ -111,16 +111,16 @@ function outages({ plan, history }: Played): string[] {
  * stand alone. That is the same whether one entry is bad or the service refuses all, and continues when a body
  * arrives late in such a time. A half may have newer blocks of its users, from rows that were read meanwhile.
  *
- * A refusal is known only to the process that received it: nothing of it is stored, so the next process halves
- * the same body once more.
+ * A refusal is known only to the sender that received it: nothing of it is stored, so the next sender halves the
+ * same body once more. A deploy, too, releases the lease of a shared queue, and a new sender follows.
  */
 function halvesOfRefused(requests: readonly RequestRecord[]): ReadonlySet<RequestRecord> {
   const halves = new Set<RequestRecord>();
   const refusedOf = new Map<string, { values: Set<number>[]; users: Set<string>[] }>();
   for (const request of requests) {
-    const engine = `${request.instance} ${request.life} ${request.member}`;
-    const refused = refusedOf.get(engine) ?? { values: [], users: [] };
-    refusedOf.set(engine, refused);
+    const sender = `${request.term} ${request.member}`;
+    const refused = refusedOf.get(sender) ?? { values: [], users: [] };
+    refusedOf.set(sender, refused);
     const values = new Set(request.users.flatMap(({ blocks }) => blocks.map(({ value }) => value)));
     const users = new Set(request.users.map(({ user, domain }) => userName(user, domain)));
     if (isNewPart(values, refused.values) || isNewPart(users, refused.users)) halves.add(request);
