@@ -217,7 +217,7 @@ export class Loader implements Appender<null> {
     const isAbandoned = this.isAbandoned(entry);
     if (isAbandoned) pendingUsers.discard(entry);
     const isSuppressed = suppressions.has(user.key);
-    if (isSuppressed) pendingUsers.rejectAdds(user);
+    if (isSuppressed) pendingUsers.rejectAdds(entry.blocks);
     return isAbandoned || isSuppressed;
   }
 

@@ -1,6 +1,7 @@
 // Purges and erasures: a deleted entry is never sent afterwards, and nothing of an erased user is kept.
 import { strict as assert } from 'node:assert';
 import { hashUserKey, userKeyOf } from '../../src/entry/keys';
+import type { Deleted } from '../../src/delivery/respond/deletions';
 import type { Row } from '../../src/queue/store';
 import { device, World } from './support/world';
 
@@ -139,6 +140,28 @@ describe('purging and erasing', function () {
       { entries: 1, inFlight: 1, segments: 0 },
     ]);
   });
+
+  for (const isErasure of [true, false])
+    it(`counts each entry once if two ${isErasure ? 'erasures' : 'purges'} overlap`, async () => {
+      const world = new World({ seed: 1, memoryMark: 4, pageRows: 2, commitMs: 20 });
+      await world.clock.advance(1_000);
+      world.engine.pause();
+      for (let number = 50; number < 60; number += 1) world.add(device(number), [{ seg_id: 1 }]);
+      await world.clock.advance(300);
+      for (let number = 0; number < 30; number += 1) world.add(device(0), [{ seg_id: 1 + number }]);
+      await world.clock.advance(300);
+      const ask = (): Promise<Deleted> => (isErasure ? world.erase(device(0), 'idfa') : world.purge());
+      const both = [ask(), ask()];
+      await world.clock.advance(3_000);
+      const counts = await Promise.all(both);
+      assert.deepEqual(
+        counts.map(({ entries, inFlight }) => [entries, inFlight]),
+        [
+          [isErasure ? 30 : 40, 0],
+          [0, 0],
+        ],
+      );
+    });
 
   it('carries out a purge while nothing can be sent, and reports the number of entries', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 5 });

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { memberKeyOf } from '../../src/entry/member-key';
 import { epochMs } from '../simulation/world/process-time';
 import { add, segment, SyncedWorld } from './support/synced-world';
-import type { Fate } from './support/fake-service';
+import type { Fate, SentEntry } from './support/fake-service';
 import { device, type Message } from './support/world';
 
 describe('an erased user of a synced segment', () => {
@@ -177,38 +177,96 @@ describe('an erased user of a synced segment', () => {
   for (const { name, fate, isKilled } of [
     { name: 'fails', fate: 'serverError', isKilled: false },
     { name: 'has no reply', fate: 'dropped', isKilled: false },
+    { name: 'is carried out late, without a reply', fate: 'late', isKilled: false },
     { name: 'is carried out as the process is killed', fate: 'well', isKilled: true },
   ] as const)
-    it(`leaves the segment although a later add ${name}, which was in flight when the user was suppressed`, async () => {
-      let isAway = false;
-      const fateOf = (): Fate => (isAway ? fate : 'well');
-      const world = await new SyncedWorld({ delayMs: () => 300, fateOf }).ready();
-      const other = world.sync.keep('i8');
-      await world.clock.advance(1_000);
-      await other;
-      await world.append([add(1)]);
-      await world.clock.advance(3_000);
-      isAway = true;
-      const later = suppressedLater(world, 200);
-      const message = world.add(device(1), [{ seg_id: 8 }]);
-      await later;
-      assert.equal(world.engine.stats().postsInFlight, 1);
-      const before = world.service.log.length;
-      await world.clock.advance(200);
-      if (isKilled) {
-        assert.ok(world.service.members.has(`${erased} 8`));
-        world.kill();
-      }
-      isAway = false;
-      await world.rest(120_000);
-      const sent = world.service.log.slice(before).map(({ segment: its, removed }) => `${its} ${removed}`);
-      // Without a reply the service may have the user in the segment, also later.
-      const removals = fate === 'serverError' ? ['7 true'] : ['7 true', '8 true'];
-      assert.deepEqual([...new Set(sent)].sort(), removals);
-      assert.ok(isKilled || suppressed(message));
-      assert.equal(world.service.members.size, 0);
-      assert.deepEqual(world.members(), {});
-    });
+    for (const isCovered of [false, true])
+      it(`leaves the segment although an add in flight ${name}, submitted ${isCovered ? 'before' : 'after'} the erasure`, async () => {
+        let isAway = false;
+        const fateOf = (): Fate => (isAway ? fate : 'well');
+        const world = await new SyncedWorld({ delayMs: () => 300, fateOf }).ready();
+        const other = world.sync.keep('i8');
+        await world.clock.advance(1_000);
+        await other;
+        await world.append([add(1)]);
+        await world.clock.advance(3_000);
+        isAway = true;
+        const submit = (): Message => world.add(device(1), [{ seg_id: 8 }]);
+        const early = isCovered ? submit() : null;
+        const later = suppressedLater(world, 200);
+        const message = early ?? submit();
+        await later;
+        assert.equal(world.engine.stats().postsInFlight, 1);
+        const before = world.service.log.length;
+        await world.clock.advance(200);
+        if (isKilled) {
+          assert.ok(world.service.members.has(`${erased} 8`));
+          world.kill();
+        }
+        isAway = false;
+        await world.rest(120_000);
+        const sent = world.service.log.slice(before).map(({ segment: its, removed }) => `${its} ${removed}`);
+        assert.deepEqual(
+          sent.filter((one) => one.endsWith('false')),
+          fate === 'late' ? ['8 false'] : [],
+        );
+        // Without a reply the service may have the user in the segment, also later.
+        assert.equal(sent.includes('8 true'), fate !== 'serverError');
+        const { end } = message;
+        const codes = end?.kind === 'settled' ? end.rejections.map(({ code }) => code) : [];
+        assert.ok(isKilled || codes[0] === (isCovered ? 'erased' : 'suppressed'));
+        assert.equal(world.service.members.size, 0);
+        assert.deepEqual(world.members(), {});
+      });
+
+  it('leaves a segment that it gets while the suppression is being stored', async () => {
+    const world = await new SyncedWorld({ delayMs: () => 50 }).ready();
+    const other = world.sync.keep('i8');
+    await world.clock.advance(1_000);
+    await other;
+    await world.append([add(1)]);
+    await world.clock.advance(3_000);
+    const { store } = world.sync;
+    const segmentsOf = store.segmentsOf.bind(store);
+    store.segmentsOf = async (memberKeys) => {
+      const found = await segmentsOf(memberKeys);
+      await new Promise<void>((resolve) => void world.processClock.after(100, resolve));
+      return found;
+    };
+    world.add(device(1), [{ seg_id: 8 }]);
+    await world.clock.advance(20);
+    const erasure = world.erase(device(1), 'idfa');
+    await world.rest(30_000);
+    await erasure;
+    assert.equal(world.service.members.size, 0);
+  });
+
+  it('is not sent as the canary', async () => {
+    let isAway = false;
+    const removes = (entry: SentEntry): boolean =>
+      entry.seg_block.some(({ expiration }) => expiration === -1);
+    const world = await new SyncedWorld({
+      poison: (_, { seg_id: id }) => id === 901,
+      delayMs: () => 50,
+      fateOf: (entries) => (isAway && entries.some(removes) ? 'serverError' : 'well'),
+    }).ready();
+    await world.append([add(1)]);
+    await world.clock.advance(3_000);
+    world.add(device(1), [{ seg_id: 9 }]);
+    await world.clock.advance(20);
+    assert.equal(world.engine.stats().postsInFlight, 1);
+    isAway = true;
+    const erasure = world.erase(device(1), 'idfa');
+    await world.clock.advance(2_000);
+    await erasure;
+    const before = world.service.log.length;
+    world.add(device(2), [{ seg_id: 901 }]);
+    await world.clock.advance(10_000);
+    assert.deepEqual(
+      world.service.log.slice(before).filter(({ user, removed }) => user === erased && !removed),
+      [],
+    );
+  });
 
   it('is not sent an add again that has ended as suppressed, after a kill', async () => {
     const world = await new SyncedWorld({ accounts: ['a', 'b'] }).ready();

@@ -80,15 +80,15 @@ export class PendingUsers {
     // A newer state does not wait for the backoff of an older one.
     endBackoff(user);
     this.withdrawRefresh(user, entry);
+    const { older, openedThroughSeq } = this.readAhead;
+    const isRecovered = this.recoveredRequests.userHashes.has(hash);
+    if (isRecovered && entry.seq <= openedThroughSeq)
+      for (const block of entry.blocks) block.mayHaveRun = true;
     // An entry that is not sent, such as a deleted one, needs nothing older to be read before it.
     if (entry.unended > 0 && this.deletions.of(entry) === null) {
-      const { older, openedThroughSeq } = this.readAhead;
       older.need(user, entry.lane, entry.seq);
       // An earlier process may have delivered newer rows, too.
-      const isRecovered = this.recoveredRequests.userHashes.has(hash);
       if (isRecovered || entry.row === 'repeat') older.needNewer(user, openedThroughSeq);
-      if (isRecovered && entry.seq <= openedThroughSeq)
-        for (const block of entry.blocks) block.mayHaveRun = true;
     }
     return user;
   }
@@ -145,13 +145,14 @@ export class PendingUsers {
   }
 
   /**
-   * Sends an ended block once more, alone and as it was sent before. Does nothing when a newer block or an
-   * ambiguous request of the user may concern the same segment, or when an add would have to be sent as a
+   * Sends an ended block once more, alone and as it was sent before. Does nothing for a suppressed user, when a newer block or
+   * an ambiguous request of the user may concern the same segment, or when an add would have to be sent as a
    * removal because it expires within a minute.
    */
   resend(block: PendingBlock, nowMs: number): void {
     const { entry, segBlock, sentExpired } = block;
     const { checked } = entry;
+    if (this.suppressions.has(checked.userKey)) return;
     const hash = hashUserKey(checked.userKey);
     if (!mayResend(this.find(checked.userKey, hash), entry.seq)) return;
     const again = new PendingEntry(entry, checked, 'repeat');
@@ -275,14 +276,19 @@ export class PendingUsers {
     this.update(user, nowMs);
   }
 
-  /** Ends the waiting adds of a suppressed user. */
-  rejectAdds(user: User): void {
+  private rejectAddsOf(user: User): void {
     // What an add had covered waits after it has ended.
-    for (let adds = user.waitingAdds(); adds.length > 0; adds = user.waitingAdds())
-      for (const block of adds) {
-        const why = block.again ? null : this.deletions.of(block.entry);
-        this.reject(block, why ?? suppressedCode, why === null ? suppressedText : deletionTexts[why]);
-      }
+    for (let adds = user.waitingAdds(); adds.length > 0; adds = user.waitingAdds()) this.rejectAdds(adds);
+  }
+
+  /** Ends those of a suppressed user's blocks that are adds and wait. */
+  rejectAdds(blocks: readonly PendingBlock[]): void {
+    for (const block of blocks) {
+      if (block.state !== 'waiting' || block.segBlock.expiration === -1) continue;
+      const why = block.again ? null : this.deletions.of(block.entry);
+      if (why === null) this.reject(block, suppressedCode, suppressedText);
+      else this.reject(block, why, deletionTexts[why]);
+    }
   }
 
   // ── Deletions ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -312,8 +318,8 @@ export class PendingUsers {
 
   /** Removes entries that are done, and enqueues the user when blocks wait. */
   update(user: User, nowMs: number): void {
-    // The suppression may have been lifted. First, because covered blocks that were deleted wait then.
-    if (user.trouble?.endsAdds === true && this.suppressions.has(user.key)) this.rejectAdds(user);
+    // Before the deleted entries, some of which wait only after an add that had covered them has ended.
+    if (user.trouble?.endsAdds === true && this.suppressions.has(user.key)) this.rejectAddsOf(user);
     if (this.deletions.any) this.deleteEntry(user);
     this.forget(user);
     // A user in a bisection is still referenced there; a second object for the same user could be sent at the

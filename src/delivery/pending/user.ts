@@ -75,7 +75,7 @@ export class Trouble {
   blockLimit: number | null = null;
   /** Whether the user is in a bisection. */
   inBisection = false;
-  /** Whether adds end that wait, or wait again after a request: the user was suppressed. */
+  /** Whether the adds end that wait: the user was suppressed, which may have been lifted since. */
   endsAdds = false;
   /** Requests that ended without a reply and may still run. */
   ambiguous: AmbiguousRequests | null = null;

@@ -10,8 +10,7 @@ import { hashUserKey } from '../../entry/keys';
 import { parseBody } from '../../entry/read-body';
 import type { QueueStore } from '../../queue/store';
 import type { PendingUsers } from '../pending/pending-users';
-import type { User } from '../pending/user';
-import { digestOf, type Deletions, type Deleted, type ErasureMark } from './deletions';
+import { digestOf, type Deleted, type DeletionCount, type Deletions, type ErasureMark } from './deletions';
 import type { Loader } from '../loader';
 import type { Producer } from '../producer';
 import type { ReadAhead } from '../pending/read-ahead';
@@ -32,11 +31,9 @@ interface Request {
   readonly reject: (error: Error) => void;
   /** Null until every earlier message has been appended. */
   throughSeq: number | null;
-  /** Number of entries that earlier purges, or erasures of the user, have ended. */
-  before: number;
 }
 
-type Begun = Request & { throughSeq: number };
+type Begun = Request & DeletionCount;
 
 /** The erasure of an earlier process, with the user's key. */
 interface Resumed {
@@ -126,7 +123,7 @@ export class Deleter {
     return this.ask(userKeys, mostSeq);
   }
 
-  /** Ends the waiting adds of suppressed users, which were submitted after the erasure. */
+  /** Ends the adds of suppressed users that were submitted after the erasure, and wait. */
   endAdds(userKeys: readonly string[]): void {
     this.suppressed.push(...userKeys);
     this.parts.askTurn();
@@ -135,7 +132,7 @@ export class Deleter {
   private ask(userKeys: readonly string[] | null, mostSeq: number): Promise<Deleted> {
     if (this.closed) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
-      const request: Request = { userKeys, resolve, reject, throughSeq: null, before: 0 };
+      const request: Request = { userKeys, resolve, reject, throughSeq: null };
       this.asked.push(request);
       const { producer, loader } = this.parts;
       producer.mark(() => (request.throughSeq = Math.min(loader.lastSeq, mostSeq)));
@@ -175,7 +172,8 @@ export class Deleter {
     const due = this.asked.filter(({ throughSeq }) => throughSeq !== null);
     this.asked = this.asked.filter((request) => !due.includes(request));
     for (const request of due) {
-      const begun = { ...request, throughSeq: request.throughSeq! };
+      const begun = { ...request, throughSeq: request.throughSeq!, entries: 0 };
+      this.parts.deletions.count(begun);
       if (begun.userKeys === null) this.beginPurge(begun, nowMs);
       else this.beginErasure(begun, begun.userKeys, nowMs);
     }
@@ -183,7 +181,6 @@ export class Deleter {
 
   private beginPurge(request: Begun, nowMs: number): void {
     const { deletions, pendingUsers } = this.parts;
-    request.before = deletions.purged;
     this.unmarkedSeq = deletions.purgeThrough(request.throughSeq);
     for (const user of [...pendingUsers.all()]) pendingUsers.update(user, nowMs);
     this.purges.push(request);
@@ -201,7 +198,6 @@ export class Deleter {
 
   private beginErasure(request: Begun, userKeys: readonly string[], nowMs: number): void {
     this.parts.forgetUser(userKeys);
-    request.before = this.erasedOf(userKeys);
     for (const key of userKeys) this.eraseUser(key, hashUserKey(key), request.throughSeq, nowMs);
     this.erasures.push(request);
     this.unmarkedErasures = true;
@@ -255,7 +251,10 @@ export class Deleter {
   // ── After its commit ────────────────────────────────────────────────────────────────────────────────────────
 
   committed(): void {
-    for (const request of this.done.splice(0)) request.resolve(this.resultOf(request));
+    for (const request of this.done.splice(0)) {
+      this.parts.deletions.forgetCount(request);
+      request.resolve({ entries: request.entries, inFlight: this.inFlightOf(request) });
+    }
     if (this.parts.deletions.any) this.forgetErased();
     // Every earlier message has been appended now.
     if (this.asked.length > 0) this.parts.askTurn();
@@ -273,24 +272,14 @@ export class Deleter {
     }
   }
 
-  private resultOf({ userKeys, throughSeq, before }: Begun): Deleted {
+  /** Number of entries that it covers and that are still in memory, because they are in flight. */
+  private inFlightOf({ userKeys, throughSeq }: Begun): number {
     const { deletions, pendingUsers } = this.parts;
-    if (userKeys === null)
-      return { entries: deletions.purged - before, inFlight: this.leftOf(pendingUsers.all(), throughSeq) };
-    const users = userKeys.flatMap((key) => pendingUsers.find(key) ?? []);
-    return { entries: this.erasedOf(userKeys) - before, inFlight: this.leftOf(users, throughSeq) };
-  }
-
-  private erasedOf(userKeys: readonly string[]): number {
-    return userKeys.reduce((sum, key) => sum + (this.parts.deletions.erasureOf(key)?.entries ?? 0), 0);
-  }
-
-  /** Number of deleted entries that are still in memory, because they are in flight. */
-  private leftOf(users: Iterable<User>, throughSeq: number): number {
+    const users =
+      userKeys === null ? pendingUsers.all() : userKeys.flatMap((key) => pendingUsers.find(key) ?? []);
     let count = 0;
     for (const { entries } of users)
-      for (const entry of entries)
-        if (entry.seq <= throughSeq && this.parts.deletions.of(entry) !== null) count += 1;
+      for (const entry of entries) if (entry.seq <= throughSeq && deletions.of(entry) !== null) count += 1;
     return count;
   }
 }

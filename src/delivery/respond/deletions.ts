@@ -78,8 +78,11 @@ export interface ErasureMark {
   readonly throughSeq: number;
 }
 
-/** The erasure of one user. */
-interface Erasure extends ErasureMark {
+/** Counts the entries that one purge, or one erasure, has ended. */
+export interface DeletionCount {
+  /** Null for a purge. */
+  readonly userKeys: readonly string[] | null;
+  readonly throughSeq: number;
   entries: number;
 }
 
@@ -91,9 +94,9 @@ export function digestOf(userKey: string): string {
 export class Deletions {
   private purgedThrough = 0;
   /** By user key. */
-  private readonly erasures = new Map<string, Erasure>();
-  /** Number of entries that purges have ended. */
-  purged = 0;
+  private readonly erasures = new Map<string, ErasureMark>();
+  /** Of those in progress, in the order in which they were asked for. */
+  private readonly counts = new Set<DeletionCount>();
 
   /** Whether any deletion is in progress. */
   get any(): boolean {
@@ -111,10 +114,8 @@ export class Deletions {
    * covers, at least that of the earlier erasure.
    */
   erase(userKey: string, hash: number, asked: number): number {
-    const earlier = this.erasures.get(userKey);
-    const throughSeq = Math.max(asked, earlier?.throughSeq ?? 0);
-    const entries = earlier?.entries ?? 0;
-    this.erasures.set(userKey, { hash, digest: digestOf(userKey), throughSeq, entries });
+    const throughSeq = Math.max(asked, this.erasures.get(userKey)?.throughSeq ?? 0);
+    this.erasures.set(userKey, { hash, digest: digestOf(userKey), throughSeq });
     return throughSeq;
   }
 
@@ -138,18 +139,32 @@ export class Deletions {
     return seq <= this.purgedThrough ? 'purged' : null;
   }
 
-  /** Counts an entry that ended for this reason. */
-  ended({ checked }: PendingEntry, why: Deletion): void {
-    if (why === 'purged') this.purged += 1;
-    else this.erasures.get(checked.userKey)!.entries += 1;
+  /** Counts with `count` from now on, until `forgetCount`. */
+  count(count: DeletionCount): void {
+    this.counts.add(count);
+  }
+
+  forgetCount(count: DeletionCount): void {
+    this.counts.delete(count);
+  }
+
+  /** An entry ended for this reason. The first deletion that covers it counts it. */
+  ended({ seq, checked }: PendingEntry, why: Deletion): void {
+    for (const count of this.counts) {
+      const { userKeys, throughSeq } = count;
+      const isOfKind = why === 'purged' ? userKeys === null : userKeys?.includes(checked.userKey) === true;
+      if (!isOfKind || seq > throughSeq) continue;
+      count.entries += 1;
+      return;
+    }
   }
 
   /** The erasures in progress. */
-  erasing(): Iterable<readonly [userKey: string, erasure: Erasure]> {
+  erasing(): Iterable<readonly [userKey: string, erasure: ErasureMark]> {
     return this.erasures;
   }
 
-  erasureOf(userKey: string): Erasure | undefined {
+  erasureOf(userKey: string): ErasureMark | undefined {
     return this.erasures.get(userKey);
   }
 

@@ -38,6 +38,9 @@ class NotAppended extends Error {
 }
 
 export class MemberSync {
+  /** Erased users whom the service has, or may have, in a segment again. */
+  private readonly leaving = new Map<string, SegmentUser>();
+
   constructor(
     readonly store: SyncStore,
     private readonly parts: EngineParts,
@@ -45,9 +48,9 @@ export class MemberSync {
     readonly opened: Promise<void>,
     private readonly submit: (submission: Submission) => void,
   ) {
-    this.parts.members.onSuppressed = (segment, memberKey) => {
-      // If it fails, the next run removes the user: the member is stored as erased.
-      this.remove([{ segment, memberKey }]).catch(() => undefined);
+    this.parts.members.onErased = (segment, memberKey) => {
+      if (this.leaving.size === 0) this.parts.clock.endOfTurn(() => this.removeLeaving());
+      this.leaving.set(`${segment} ${memberKey}`, { segment, memberKey });
     };
   }
 
@@ -120,21 +123,24 @@ export class MemberSync {
    * removes the user from every synced segment, and suppresses later adds.
    */
   async erase(userKeys: readonly string[], userId: string, erase: () => Promise<Deleted>): Promise<Erased> {
-    // Both at once: what is submitted after this call is not erased, also if the queue is not open yet.
-    const [erased, segments] = await Promise.all([erase(), this.removeErased(userKeys, userId)]);
-    // What the erasure covers has ended by now, as erased.
-    if (segments > 0) this.parts.deleter.endAdds(userKeys);
+    // First, so that what it covers ends as erased, and not as suppressed.
+    const erased = await erase();
+    const segments = await this.removeErased(userKeys, userId);
     return { ...erased, segments };
   }
 
   /** Resolves to the number of segments that had the user. */
   private async removeErased(userKeys: readonly string[], userId: string): Promise<number> {
+    const { members, suppressions, store, deleter } = this.parts;
     // Until then no segment counts as kept.
     await this.opened;
-    const found = this.parts.members.any ? await this.store.segmentsOf(memberKeysOf(userKeys, userId)) : [];
-    if (found.length === 0) return 0;
-    const members = [...new Set(found.map(({ memberKey }) => memberKey))];
-    await this.parts.suppressions.add(this.parts.store, this.store, members);
+    const keys = memberKeysOf(userKeys, userId);
+    const known = members.any ? await this.store.segmentsOf(keys) : [];
+    if (known.length === 0) return 0;
+    await suppressions.add(store, this.store, [...new Set(known.map(({ memberKey }) => memberKey))]);
+    deleter.endAdds(userKeys);
+    // Once more, since an add may have been accepted in between.
+    const found = await this.store.segmentsOf(keys);
     await this.remove(found);
     return new Set(found.map(({ segment }) => segment)).size;
   }
@@ -143,6 +149,13 @@ export class MemberSync {
   private remove(found: readonly SegmentUser[]): Promise<void> {
     const [account = ''] = this.parts.logins.accounts();
     return this.submitted({ source: { node: erasureNode, account }, entries: removalsOf(found) });
+  }
+
+  /** If it fails, the next run removes the users: the members are stored as erased. */
+  private removeLeaving(): void {
+    const found = [...this.leaving.values()];
+    this.leaving.clear();
+    this.remove(found).catch(() => undefined);
   }
 
   suppressions(): ReturnType<SyncStore['suppressions']> {

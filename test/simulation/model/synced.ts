@@ -50,6 +50,9 @@ function committedIsAccepted(played: Played): string[] {
   return played.history.committedMembers
     .filter(({ atMs, change: { memberKey, state, value } }) => {
       if (state === 'rejected') return !mayBe(memberKey, played);
+      // The service may have it of a request without a reply.
+      if (state === 'erased')
+        return !played.history.discards.some(({ user }) => user !== null && memberKey.endsWith(`:${user}`));
       const isIts = (sent: Sent): boolean =>
         sent.name === memberKey &&
         sent.request.settledMs <= atMs &&
