@@ -145,14 +145,14 @@ export class PendingUsers {
   }
 
   /**
-   * Sends an ended block once more, alone and as it was sent before. Does nothing for a suppressed user, when a newer block or
-   * an ambiguous request of the user may concern the same segment, or when an add would have to be sent as a
+   * Sends an ended block once more, alone and as it was sent before. Does nothing for an add of a suppressed user, when a newer
+   * block or an ambiguous request of the user may concern the same segment, or when an add would have to be sent as a
    * removal because it expires within a minute.
    */
   resend(block: PendingBlock, nowMs: number): void {
     const { entry, segBlock, sentExpired } = block;
     const { checked } = entry;
-    if (this.suppressions.has(checked.userKey)) return;
+    if (segBlock.expiration !== -1 && this.suppressions.has(checked.userKey)) return;
     const hash = hashUserKey(checked.userKey);
     if (!mayResend(this.find(checked.userKey, hash), entry.seq)) return;
     const again = new PendingEntry(entry, checked, 'repeat');

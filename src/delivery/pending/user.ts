@@ -75,7 +75,7 @@ export class Trouble {
   blockLimit: number | null = null;
   /** Whether the user is in a bisection. */
   inBisection = false;
-  /** Whether the adds end that wait: the user was suppressed, which may have been lifted since. */
+  /** Whether waiting adds end, as long as the user is suppressed. */
   endsAdds = false;
   /** Requests that ended without a reply and may still run. */
   ambiguous: AmbiguousRequests | null = null;

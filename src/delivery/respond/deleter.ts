@@ -173,7 +173,7 @@ export class Deleter {
     this.asked = this.asked.filter((request) => !due.includes(request));
     for (const request of due) {
       const begun = { ...request, throughSeq: request.throughSeq!, entries: 0 };
-      this.parts.deletions.count(begun);
+      this.parts.deletions.startCount(begun);
       if (begun.userKeys === null) this.beginPurge(begun, nowMs);
       else this.beginErasure(begun, begun.userKeys, nowMs);
     }
@@ -252,7 +252,7 @@ export class Deleter {
 
   committed(): void {
     for (const request of this.done.splice(0)) {
-      this.parts.deletions.forgetCount(request);
+      this.parts.deletions.endCount(request);
       request.resolve({ entries: request.entries, inFlight: this.inFlightOf(request) });
     }
     if (this.parts.deletions.any) this.forgetErased();

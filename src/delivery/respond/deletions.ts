@@ -139,12 +139,12 @@ export class Deletions {
     return seq <= this.purgedThrough ? 'purged' : null;
   }
 
-  /** Counts with `count` from now on, until `forgetCount`. */
-  count(count: DeletionCount): void {
+  /** Counts with `count` from now on, until `endCount`. */
+  startCount(count: DeletionCount): void {
     this.counts.add(count);
   }
 
-  forgetCount(count: DeletionCount): void {
+  endCount(count: DeletionCount): void {
     this.counts.delete(count);
   }
 

@@ -15,13 +15,14 @@ export function memberKeysOf(userKeys: readonly string[], userId: string): reado
   return [...new Set(userKeys.flatMap((key) => [key, key.slice(0, -userId.length) + userId]))];
 }
 
-/** One removal for each user, from all of its segments. */
+/** One removal for each user, from all of its segments; `found` may have some twice. */
 export function removalsOf(found: readonly SegmentUser[]): CheckedEntry[] {
-  const byUser = new Map<string, SegBlock[]>();
+  const segmentsOf = new Map<string, Set<string>>();
   for (const { segment, memberKey } of found)
-    byUser.set(memberKey, [...(byUser.get(memberKey) ?? []), removalFrom(segment)]);
-  return [...byUser].map(([memberKey, blocks]) => {
+    segmentsOf.set(memberKey, (segmentsOf.get(memberKey) ?? new Set()).add(segment));
+  return [...segmentsOf].map(([memberKey, segments]) => {
     const { domain, id } = userOfMember(memberKey);
+    const blocks = [...segments].map(removalFrom);
     const checked = checkEntry({ user_id: id, domain, seg_block: blocks }, { allowCustomDomain: true });
     if (!checked.ok) throw new Error(`The member key of a user in ${blocks.length} segments cannot be read`);
     return checked.entry;

@@ -6,6 +6,7 @@ import { memberKeyOfEntry } from '../../entry/member-key';
 import type { MemberChange } from '../../queue/sync-store';
 import type { CommitBuffer } from '../commit-buffer';
 import type { PendingBlock } from '../pending/pending-entry';
+import { isDeletion } from '../respond/deletions';
 import { closedCode } from '../respond/reports';
 import type { ChangedMembers } from './changed-members';
 import { suppressedCode, type Suppressions } from './suppressions';
@@ -21,11 +22,15 @@ export class MemberChanges {
     private readonly suppressions: Suppressions,
   ) {}
 
-  /** Called when the service has, or may have, an add of an erased user: the user has to leave the segment. */
-  onErased: (segment: string, memberKey: string) => void = () => undefined;
+  /** Called when the service has, or may have, an add of a suppressed user: the user has to leave the segment. */
+  onSuppressed: (segment: string, memberKey: string) => void = () => undefined;
 
   get any(): boolean {
     return this.kept.size > 0;
+  }
+
+  keeps(segment: string): boolean {
+    return this.kept.has(segment);
   }
 
   keep(segment: string): void {
@@ -51,19 +56,19 @@ export class MemberChanges {
   private hasToLeave(block: PendingBlock, sentMs: number): void {
     // In the same commit, so that the next run removes the user even if the process dies before the removal is queued.
     this.add(block, 'erased', sentMs);
-    this.onErased(block.segBlock.key, memberKeyOfEntry(block.entry.checked));
+    this.onSuppressed(block.segBlock.key, memberKeyOfEntry(block.entry.checked));
   }
 
   /** A block ends as rejected. */
   rejected(block: PendingBlock, code: string): void {
     const { segBlock, entry } = block;
     if (this.kept.size === 0 || !this.kept.has(segBlock.key)) return;
-    if (code === 'purged' || code === closedCode) return;
-    const removes = segBlock.expiration === -1;
-    if (code === 'erased' || code === suppressedCode) {
-      if (!removes && block.mayHaveRun) this.hasToLeave(block, this.clock.monoMs());
+    if (isDeletion(code) || code === closedCode) return;
+    if (code === suppressedCode) {
+      if (block.mayHaveRun) this.hasToLeave(block, this.clock.monoMs());
       return;
     }
+    const removes = segBlock.expiration === -1;
     // A further try changes nothing, and the user is to be forgotten.
     if (removes && this.suppressions.has(entry.checked.userKey)) this.add(block, 'gone', this.clock.monoMs());
     if (!removes && entry.bulk) this.add(block, 'rejected', this.clock.monoMs());

@@ -2,6 +2,7 @@
 // and removes erased users from them (sync.md).
 
 import type { CheckedEntry } from '../../entry/entry';
+import { memberKeyOfEntry } from '../../entry/member-key';
 import type { Source } from '../../queue/store';
 import type { SyncStore } from '../../queue/sync-store';
 import type { EngineParts } from '../engine-parts';
@@ -38,8 +39,8 @@ class NotAppended extends Error {
 }
 
 export class MemberSync {
-  /** Erased users whom the service has, or may have, in a segment again. */
-  private readonly leaving = new Map<string, SegmentUser>();
+  /** Suppressed users whom the service has, or may have, in a segment again. */
+  private readonly leaving: SegmentUser[] = [];
 
   constructor(
     readonly store: SyncStore,
@@ -48,9 +49,9 @@ export class MemberSync {
     readonly opened: Promise<void>,
     private readonly submit: (submission: Submission) => void,
   ) {
-    this.parts.members.onErased = (segment, memberKey) => {
-      if (this.leaving.size === 0) this.parts.clock.endOfTurn(() => this.removeLeaving());
-      this.leaving.set(`${segment} ${memberKey}`, { segment, memberKey });
+    this.parts.members.onSuppressed = (segment, memberKey) => {
+      if (this.leaving.length === 0) this.parts.clock.endOfTurn(() => this.removeLeaving());
+      this.leaving.push({ segment, memberKey });
     };
   }
 
@@ -119,43 +120,59 @@ export class MemberSync {
   // ── Erased users ────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Erases a user with `erase`, which covers everything that was submitted before. If the user is in a synced segment, also
-   * removes the user from every synced segment, and suppresses later adds.
+   * Erases a user with `erase`, which covers everything that was submitted before. If a synced segment has the user, or may
+   * have, also removes the user from every synced segment, and suppresses later adds.
    */
   async erase(userKeys: readonly string[], userId: string, erase: () => Promise<Deleted>): Promise<Erased> {
-    // First, so that what it covers ends as erased, and not as suppressed.
-    const erased = await erase();
-    const segments = await this.removeErased(userKeys, userId);
+    const memberKeys = memberKeysOf(userKeys, userId);
+    // At once, so that a process that dies during a long erasure leaves them suppressed.
+    const [erased, removed] = await Promise.all([erase(), this.removeErased(userKeys, memberKeys, [])]);
+    // Adds may have been sent or accepted meanwhile.
+    const more = await this.removeErased(userKeys, memberKeys, removed);
+    const segments = new Set([...removed, ...more].map(({ segment }) => segment)).size;
+    // After the erasure, so that what it covers has ended as erased.
+    if (segments > 0) this.parts.deleter.endAdds(userKeys);
     return { ...erased, segments };
   }
 
-  /** Resolves to the number of segments that had the user. */
-  private async removeErased(userKeys: readonly string[], userId: string): Promise<number> {
-    const { members, suppressions, store, deleter } = this.parts;
+  /** Suppresses and removes the user. Resolves to the segments from which it does so, without those in `removed`. */
+  private async removeErased(
+    userKeys: readonly string[],
+    memberKeys: readonly string[],
+    removed: readonly SegmentUser[],
+  ): Promise<readonly SegmentUser[]> {
+    const { members, suppressions, store } = this.parts;
+    const sent = this.sentAdds(userKeys);
     // Until then no segment counts as kept.
     await this.opened;
-    const keys = memberKeysOf(userKeys, userId);
-    const known = members.any ? await this.store.segmentsOf(keys) : [];
-    if (known.length === 0) return 0;
-    await suppressions.add(store, this.store, [...new Set(known.map(({ memberKey }) => memberKey))]);
-    deleter.endAdds(userKeys);
-    // Once more, since an add may have been accepted in between.
-    const found = await this.store.segmentsOf(keys);
-    await this.remove(found);
-    return new Set(found.map(({ segment }) => segment)).size;
+    const found = members.any ? [...sent, ...(await this.store.segmentsOf(memberKeys))] : [];
+    const left = found.filter((one) => !removed.some((other) => isSame(one, other)));
+    if (left.length === 0) return [];
+    await suppressions.add(store, this.store, [...new Set(left.map(({ memberKey }) => memberKey))]);
+    await this.remove(left);
+    return left;
+  }
+
+  /** Adds to synced segments that the service may have, although no table says so: in flight, or without a reply. */
+  private sentAdds(userKeys: readonly string[]): readonly SegmentUser[] {
+    const { pendingUsers, members } = this.parts;
+    const entries = userKeys.flatMap((key) => pendingUsers.find(key)?.entries ?? []);
+    return entries
+      .flatMap(({ blocks }) => blocks)
+      .filter(({ state, mayHaveRun }) => state === 'inFlight' || mayHaveRun)
+      .filter(({ segBlock: { key, expiration } }) => expiration !== -1 && members.keeps(key))
+      .map(({ segBlock, entry }) => ({ segment: segBlock.key, memberKey: memberKeyOfEntry(entry.checked) }));
   }
 
   /** Removes users from segments. Resolves once this is queued. */
-  private remove(found: readonly SegmentUser[]): Promise<void> {
+  private async remove(found: readonly SegmentUser[]): Promise<void> {
     const [account = ''] = this.parts.logins.accounts();
-    return this.submitted({ source: { node: erasureNode, account }, entries: removalsOf(found) });
+    await this.submitted({ source: { node: erasureNode, account }, entries: removalsOf(found) });
   }
 
   /** If it fails, the next run removes the users: the members are stored as erased. */
   private removeLeaving(): void {
-    const found = [...this.leaving.values()];
-    this.leaving.clear();
-    this.remove(found).catch(() => undefined);
+    this.remove(this.leaving.splice(0)).catch(() => undefined);
   }
 
   suppressions(): ReturnType<SyncStore['suppressions']> {
@@ -182,4 +199,8 @@ export class MemberSync {
       this.submit({ ...submission, indexes: null, completeOn: 'queued', onEnd });
     });
   }
+}
+
+function isSame(one: SegmentUser, other: SegmentUser): boolean {
+  return one.segment === other.segment && one.memberKey === other.memberKey;
 }
