@@ -14,6 +14,7 @@ import type { RecentUsers } from './pending/recent-users';
 import { closedEnd, type MessageEnd } from './pending-messages';
 import type { FreshRow } from './loader';
 import { submissionWith, type BulkChunk, type Submission } from './submission';
+import type { OnBegin } from './respond/deleter';
 import type { Deleted, Erased } from './respond/deletions';
 import { asQueueError, nothingEnd, openingEnd } from './respond/not-accepted';
 import type { Counters } from './respond/reports';
@@ -259,10 +260,10 @@ export class Sender {
     if (user === null) return { ...(await deleter.purge(mostSeq)), segments: 0 };
     const { monitor } = this.common;
     monitor.forget(user.keys, user.id);
-    const erase = (): Promise<Deleted> => deleter.erase(user.keys, mostSeq);
+    const erase = (onBegin: OnBegin): Promise<Deleted> => deleter.erase(user.keys, mostSeq, onBegin);
     const erased =
       this.sync === null
-        ? { ...(await erase()), segments: 0 }
+        ? { ...(await erase(() => undefined)), segments: 0 }
         : await this.sync.erase(user.keys, user.id, erase);
     // Entries that were rejected or logged meanwhile.
     monitor.forget(user.keys, user.id);

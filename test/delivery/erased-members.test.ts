@@ -416,6 +416,20 @@ describe('an erased user of a synced segment', () => {
     assert.deepEqual([...world.service.members.keys()], [`idfa:${device(1)} 8`]);
   });
 
+  it('stays in a synced segment to which an add was submitted after the erasure, if none had the user', async () => {
+    for (const laterMs of [0, 5, 30]) {
+      const world = await new SyncedWorld({ commitMs: 20 }).ready();
+      await world.append([add(2)]);
+      await world.clock.advance(3_000);
+      const erasure = world.erase(device(1), 'idfa');
+      await world.clock.advance(laterMs);
+      world.add(device(1), [{ seg_id: 7 }]);
+      await world.rest(30_000);
+      assert.deepEqual(await erasure, { entries: 0, inFlight: 0, segments: 0 });
+      assert.equal(world.service.members.size, 2, `${laterMs} ms later`);
+    }
+  });
+
   it('stays where no synced segment has the user, and may be added again', async () => {
     const world = await new SyncedWorld().ready();
     world.add(device(1), [{ seg_id: 8 }]);

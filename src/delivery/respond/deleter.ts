@@ -24,9 +24,13 @@ const erasuresKey = 'erasures';
 /** Rows that are read at once to find the key of an erased user. */
 const rowsPerRead = 100;
 
+/** Called in the turn in which a deletion begins: nothing of what it covers, up to `throughSeq`, has ended by it yet. */
+export type OnBegin = (throughSeq: number) => void;
+
 interface Request {
   /** Null for a purge. */
   readonly userKeys: readonly string[] | null;
+  readonly onBegin: OnBegin;
   readonly resolve: (deleted: Deleted) => void;
   readonly reject: (error: Error) => void;
   /** Null until every earlier message has been appended. */
@@ -69,8 +73,8 @@ export class Deleter {
   private unmarkedErasures = false;
   /** Erasures of an earlier process, which begin with the first turn. */
   private resumed: readonly Resumed[] = [];
-  /** Keys of users who have been suppressed since the last turn. */
-  private suppressed: string[] = [];
+  /** Keys of suppressed users whose waiting adds end in the next turn. */
+  private addsToEnd: string[] = [];
 
   constructor(private readonly parts: Parts) {}
 
@@ -115,24 +119,24 @@ export class Deleter {
    * too.
    */
   purge(mostSeq: number): Promise<Deleted> {
-    return this.ask(null, mostSeq);
+    return this.ask(null, mostSeq, () => undefined);
   }
 
   /** Erases all entries of a user, with the same limits as `purge`. */
-  erase(userKeys: readonly string[], mostSeq: number): Promise<Deleted> {
-    return this.ask(userKeys, mostSeq);
+  erase(userKeys: readonly string[], mostSeq: number, onBegin: OnBegin): Promise<Deleted> {
+    return this.ask(userKeys, mostSeq, onBegin);
   }
 
   /** Ends the adds of suppressed users that were submitted after the erasure, and wait. */
   endAdds(userKeys: readonly string[]): void {
-    this.suppressed.push(...userKeys);
+    this.addsToEnd.push(...userKeys);
     this.parts.askTurn();
   }
 
-  private ask(userKeys: readonly string[] | null, mostSeq: number): Promise<Deleted> {
+  private ask(userKeys: readonly string[] | null, mostSeq: number, onBegin: OnBegin): Promise<Deleted> {
     if (this.closed) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
-      const request: Request = { userKeys, resolve, reject, throughSeq: null };
+      const request: Request = { userKeys, onBegin, resolve, reject, throughSeq: null };
       this.asked.push(request);
       const { producer, loader } = this.parts;
       producer.mark(() => (request.throughSeq = Math.min(loader.lastSeq, mostSeq)));
@@ -161,7 +165,7 @@ export class Deleter {
   turn(nowMs: number): void {
     if (this.resumed.length > 0) this.beginResumed(nowMs);
     if (this.asked.length > 0) this.begin(nowMs);
-    for (const userKey of this.suppressed.splice(0)) this.parts.pendingUsers.endAdds(userKey, nowMs);
+    for (const userKey of this.addsToEnd.splice(0)) this.parts.pendingUsers.endAdds(userKey, nowMs);
     if (this.unmarkedErasures) this.markErasures();
     if (this.unmarkedSeq !== null) this.markPurge(this.unmarkedSeq);
     if (this.purges.length > 0) this.endPurges();
@@ -174,6 +178,7 @@ export class Deleter {
     for (const request of due) {
       const begun = { ...request, throughSeq: request.throughSeq!, entries: 0 };
       this.parts.deletions.startCount(begun);
+      begun.onBegin(begun.throughSeq);
       if (begun.userKeys === null) this.beginPurge(begun, nowMs);
       else this.beginErasure(begun, begun.userKeys, nowMs);
     }

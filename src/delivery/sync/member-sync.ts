@@ -8,6 +8,7 @@ import type { SyncStore } from '../../queue/sync-store';
 import type { EngineParts } from '../engine-parts';
 import type { MessageEnd } from '../pending-messages';
 import type { Submission } from '../submission';
+import type { OnBegin } from '../respond/deleter';
 import type { Deleted, Erased } from '../respond/deletions';
 import type { BulkListener } from './bulk-entries';
 import { erasureNode } from './suppressions';
@@ -123,45 +124,49 @@ export class MemberSync {
    * Erases a user with `erase`, which covers everything that was submitted before. If a synced segment has the user, or may
    * have, also removes the user from every synced segment, and suppresses later adds.
    */
-  async erase(userKeys: readonly string[], userId: string, erase: () => Promise<Deleted>): Promise<Erased> {
-    const memberKeys = memberKeysOf(userKeys, userId);
-    // At once, so that a process that dies during a long erasure leaves them suppressed.
-    const [erased, removed] = await Promise.all([erase(), this.removeErased(userKeys, memberKeys, [])]);
-    // Adds may have been sent or accepted meanwhile.
-    const more = await this.removeErased(userKeys, memberKeys, removed);
-    const segments = new Set([...removed, ...more].map(({ segment }) => segment)).size;
+  async erase(
+    userKeys: readonly string[],
+    userId: string,
+    erase: (onBegin: OnBegin) => Promise<Deleted>,
+  ): Promise<Erased> {
+    const begun = Promise.withResolvers<readonly SegmentUser[]>();
+    const ended = erase((throughSeq) => begun.resolve(this.sentAdds(userKeys, throughSeq)));
+    ended.catch(begun.reject);
+    // Once it has begun, so that a process that dies during a long erasure leaves the user suppressed.
+    const removed = begun.promise.then((sent) => this.removeErased(userKeys, userId, sent));
+    const [erased, segments] = await Promise.all([ended, removed]);
     // After the erasure, so that what it covers has ended as erased.
     if (segments > 0) this.parts.deleter.endAdds(userKeys);
     return { ...erased, segments };
   }
 
-  /** Suppresses and removes the user. Resolves to the segments from which it does so, without those in `removed`. */
-  private async removeErased(
-    userKeys: readonly string[],
-    memberKeys: readonly string[],
-    removed: readonly SegmentUser[],
-  ): Promise<readonly SegmentUser[]> {
-    const { members, suppressions, store } = this.parts;
-    const sent = this.sentAdds(userKeys);
-    // Until then no segment counts as kept.
-    await this.opened;
-    const found = members.any ? [...sent, ...(await this.store.segmentsOf(memberKeys))] : [];
-    const left = found.filter((one) => !removed.some((other) => isSame(one, other)));
-    if (left.length === 0) return [];
-    await suppressions.add(store, this.store, [...new Set(left.map(({ memberKey }) => memberKey))]);
-    await this.remove(left);
-    return left;
-  }
-
   /** Adds to synced segments that the service may have, although no table says so: in flight, or without a reply. */
-  private sentAdds(userKeys: readonly string[]): readonly SegmentUser[] {
+  private sentAdds(userKeys: readonly string[], throughSeq: number): readonly SegmentUser[] {
     const { pendingUsers, members } = this.parts;
     const entries = userKeys.flatMap((key) => pendingUsers.find(key)?.entries ?? []);
     return entries
+      .filter(({ seq }) => seq <= throughSeq)
       .flatMap(({ blocks }) => blocks)
-      .filter(({ state, mayHaveRun }) => state === 'inFlight' || mayHaveRun)
+      .filter(({ state, mayHaveRun }) => state === 'inFlight' || (state !== 'ended' && mayHaveRun))
       .filter(({ segBlock: { key, expiration } }) => expiration !== -1 && members.keeps(key))
       .map(({ segBlock, entry }) => ({ segment: segBlock.key, memberKey: memberKeyOfEntry(entry.checked) }));
+  }
+
+  /** Resolves to the number of segments that had the user, or may have. */
+  private async removeErased(
+    userKeys: readonly string[],
+    userId: string,
+    sent: readonly SegmentUser[],
+  ): Promise<number> {
+    const { members, suppressions, store } = this.parts;
+    const memberKeys = memberKeysOf(userKeys, userId);
+    const known = members.any ? [...sent, ...(await this.store.segmentsOf(memberKeys))] : [];
+    if (known.length === 0) return 0;
+    await suppressions.add(store, this.store, [...new Set(known.map(({ memberKey }) => memberKey))]);
+    // Once more, since an add may have been accepted before the user was suppressed.
+    const found = [...known, ...(await this.store.segmentsOf(memberKeys))];
+    await this.remove(found);
+    return new Set(found.map(({ segment }) => segment)).size;
   }
 
   /** Removes users from segments. Resolves once this is queued. */
@@ -199,8 +204,4 @@ export class MemberSync {
       this.submit({ ...submission, indexes: null, completeOn: 'queued', onEnd });
     });
   }
-}
-
-function isSame(one: SegmentUser, other: SegmentUser): boolean {
-  return one.segment === other.segment && one.memberKey === other.memberKey;
 }
