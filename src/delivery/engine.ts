@@ -249,8 +249,8 @@ export class Engine {
 
   /**
    * Erases a user: each pending entry ends as rejected with the code `erased`, and is deleted from disk. Resolves and rejects
-   * like `purge`. Memberships that were sent before stay at the service, unless a synced segment has the user, or may have: then the user
-   * is also removed from every synced segment, and suppressed.
+   * like `purge`. Memberships that were sent before stay at the service, unless a synced segment has the user, or may have:
+   * then the user is also removed from every synced segment, and suppressed.
    *
    * @param userKeys the keys (`userKeyOf`) by which the user may be known
    */

@@ -229,8 +229,8 @@ export class PendingUsers {
     for (const older of absorbed) {
       // A block of a closed node has already ended by itself.
       if (older.state !== 'absorbed') continue;
-      // An older block does not end with the newer one if it was reported before and must be sent again, if it is the removal
-      // of an earlier erasure, or if the newer one is an add of a suppressed user.
+      // An older block waits again if it was reported before and must be sent again, if it is the removal of an earlier
+      // erasure, or if the newer one was an add of a suppressed user.
       const isStillDue = older.again
         ? end === 'rejected'
         : isSuppressed || (isDeleted && this.deletions.of(older.entry) === null);
