@@ -24,7 +24,7 @@ export interface SharedProducerParts extends StoreAndForwardParts {
   readonly appended: (firstSeq: number, rows: readonly FreshRow[]) => void;
 }
 
-/** Without a local buffer, or before it is open, so many entries may wait for the log in memory. */
+/** While the local buffer fails, or is not open, so many entries may wait for the log in memory. */
 const mostInMemory = 50_000;
 
 export class SharedProducer {
@@ -54,7 +54,7 @@ export class SharedProducer {
     this.way = new StoreAndForward(parts);
   }
 
-  /** Finds what an earlier process left in the local buffer. Without a local buffer entries wait for the log in memory. */
+  /** Finds what an earlier process left in the local buffer. Until then entries wait in memory, so that they stay behind it. */
   start(): void {
     void this.way.open().then((entries) => {
       this.countTaken(entries);
@@ -280,7 +280,7 @@ export class SharedProducer {
   /** Resolves when what was handed in before is in the log or in the local buffer. */
   async placed(): Promise<void> {
     const last = this.producer.pushed;
-    // Without a local buffer there is nothing to wait for.
+    // While it fails there is nothing to wait for.
     while (this.producer.storedThrough < last && !this.way.bufferFails && !this.closed)
       await sleep(this.clock, 20);
   }

@@ -23,6 +23,8 @@ const bufferAfterMs = 2_000;
 const handOverRetryMs = 1_000;
 
 export class StoreAndForward {
+  /** Why the buffer cannot be opened; null before that was tried, and once it is open. */
+  whyNotOpen: QueueError | null = null;
   /** Why the log does not answer; null while it does, as far as is known. */
   trouble: QueueError | null = null;
   /** Everything goes to the buffer first. */
@@ -41,15 +43,17 @@ export class StoreAndForward {
     return this.parts.common.settings.clock;
   }
 
-  /** Finds what an earlier process left in the buffer, and resolves to how many entries that are. */
+  /** Finds what an earlier process left in the buffer, and resolves to how many entries that are. Tries until it can. */
   async open(): Promise<number> {
     const { localBuffer, common } = this.parts;
-    try {
-      await localBuffer.open();
-    } catch (error) {
-      this.bufferFails = true;
-      common.log('error', asQueueError(error).message);
-      return 0;
+    while (!this.closed) {
+      const error = await localBuffer.open().then(() => null, asQueueError);
+      const isNews = error !== null && this.whyNotOpen?.message !== error.message;
+      this.bufferFails = error !== null;
+      this.whyNotOpen = error;
+      if (error === null) break;
+      if (isNews) common.log('error', error.message);
+      await sleep(this.clock, handOverRetryMs);
     }
     if (localBuffer.waiting > 0) this.startBuffering();
     return localBuffer.waiting;
