@@ -322,6 +322,7 @@ const longestCloseMs = 5_000;
 /** How long messages wait for a sync or another sender, and how many do. */
 const longestWaitMs = 30_000;
 const mostWaiting = 10_000;
+
 function settingsOf(settings: SyncSettings): ConstructorParameters<typeof SegmentSync>[0]['settings'] {
   const { mapping, mode, refresh, maxRemovals, maxRemovalsUnit, emptyIsError, preview } = settings;
   const { by, segment, member } = mapping.segments[0]!;

@@ -40,6 +40,8 @@ export type HandOver =
 export class LocalBuffer {
   /** Entries that wait here. */
   waiting = 0;
+  /** Entries that an earlier process left. */
+  found = 0;
   bodyChars = 0;
   /** Epoch ms before which nothing that waits here was taken, as far as is known; Infinity when nothing waits. */
   oldestAppendedWallMs = Infinity;
@@ -78,6 +80,7 @@ export class LocalBuffer {
     try {
       this.lastSeq = lastSeq;
       this.waiting = waiting;
+      this.found = waiting;
       this.bodyChars = bodyChars;
       this.producerId = (await store.getMeta(producerIdKey)) ?? '';
       if (this.producerId === '') {

@@ -38,7 +38,7 @@ export class SharedProducer {
   private readonly batches: MessageBatches;
   /** Of this process's rows in the log. */
   private lastSeq = 0;
-  /** What an earlier process left is known: nothing is appended or kept before, or it would come out of order. */
+  /** What an earlier process left is known, if it can be: nothing is appended or kept before, or it would come out of order. */
   private isOpen = false;
   private pumping: Promise<void> | null = null;
   /** Everything goes to the local buffer at once; the pump stands still. */
@@ -54,10 +54,10 @@ export class SharedProducer {
     this.way = new StoreAndForward(parts);
   }
 
-  /** Finds what an earlier process left in the local buffer. Until then entries wait in memory, so that they stay behind it. */
+  /** Finds what an earlier process left in the local buffer. Until then entries wait in memory. */
   start(): void {
-    void this.way.open().then((entries) => {
-      this.countTaken(entries);
+    const found = (entries: number): void => this.countTaken(entries);
+    void this.way.open(found).then(() => {
       this.isOpen = true;
       this.askPump();
     });
@@ -281,7 +281,7 @@ export class SharedProducer {
   async placed(): Promise<void> {
     const last = this.producer.pushed;
     // While it fails there is nothing to wait for.
-    while (this.producer.storedThrough < last && !this.way.bufferFails && !this.closed)
+    while (this.producer.storedThrough < last && !(this.isOpen && this.way.bufferFails) && !this.closed)
       await sleep(this.clock, 20);
   }
 

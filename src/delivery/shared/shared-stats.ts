@@ -34,11 +34,6 @@ export function sharedStatsOf(known: Known): EngineStats {
     usersPerSecond: 0,
     oldestMs: producer.oldestMs,
   };
-  const { whyNotOpen } = producer.way;
-  if (whyNotOpen !== null) {
-    const { code, message } = whyNotOpen;
-    return { ...stats, state: { kind: 'outbox', code, message }, shared };
-  }
   if (trouble === null) return { ...stats, shared };
   const { message } = trouble;
   return { ...stats, state: { kind: 'databaseAway', message, kept: producer.kept }, shared };

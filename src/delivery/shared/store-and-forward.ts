@@ -3,7 +3,7 @@
 
 import type { Appended, Batch, SharedLog, SharedRow } from '../../queue/shared-log';
 import type { QueueError } from '../../queue/store';
-import type { Clock } from '../../clock';
+import { within, type Clock } from '../../clock';
 import type { Common } from '../engine-options';
 import { asQueueError } from '../respond/not-accepted';
 import type { Doubt, LocalBuffer } from './local-buffer';
@@ -21,10 +21,11 @@ const retryMs = 250;
 /** Once the log has failed for so long, entries are kept on this machine. */
 const bufferAfterMs = 2_000;
 const handOverRetryMs = 1_000;
+const openRetryMs = 1_000;
+/** How long new entries wait for a buffer that cannot be opened. */
+const longestOpenMs = 30_000;
 
 export class StoreAndForward {
-  /** Why the buffer cannot be opened; null before that was tried, and once it is open. */
-  whyNotOpen: QueueError | null = null;
   /** Why the log does not answer; null while it does, as far as is known. */
   trouble: QueueError | null = null;
   /** Everything goes to the buffer first. */
@@ -43,20 +44,28 @@ export class StoreAndForward {
     return this.parts.common.settings.clock;
   }
 
-  /** Finds what an earlier process left in the buffer, and resolves to how many entries that are. Tries until it can. */
-  async open(): Promise<number> {
+  /**
+   * Opens the buffer, tells `found` how many entries an earlier process left there, and hands them over. Resolves then, so that
+   * new entries come behind those. A buffer that cannot be opened is tried again, but new entries do not wait for it for ever.
+   */
+  async open(found: (entries: number) => void): Promise<void> {
+    await within(this.clock, longestOpenMs, this.openBuffer(found));
+  }
+
+  private async openBuffer(found: (entries: number) => void): Promise<void> {
     const { localBuffer, common } = this.parts;
     while (!this.closed) {
       const error = await localBuffer.open().then(() => null, asQueueError);
-      const isNews = error !== null && this.whyNotOpen?.message !== error.message;
-      this.bufferFails = error !== null;
-      this.whyNotOpen = error;
-      if (error === null) break;
-      if (isNews) common.log('error', error.message);
-      await sleep(this.clock, handOverRetryMs);
+      if (error === null) {
+        this.bufferFails = false;
+        found(localBuffer.found);
+        if (localBuffer.waiting > 0) this.startBuffering();
+        return;
+      }
+      if (!this.bufferFails) common.log('error', error.message);
+      this.bufferFails = true;
+      await sleep(this.clock, openRetryMs);
     }
-    if (localBuffer.waiting > 0) this.startBuffering();
-    return localBuffer.waiting;
   }
 
   /** The log has failed for so long that entries are to be kept on this machine. */
