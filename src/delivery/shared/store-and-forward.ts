@@ -45,8 +45,8 @@ export class StoreAndForward {
   }
 
   /**
-   * Opens the buffer, tells `found` how many entries an earlier process left there, and hands them over. Resolves then, so that
-   * new entries come behind those. A buffer that cannot be opened is tried again, but new entries do not wait for it for ever.
+   * Opens the buffer, calls `found` with the number of entries that an earlier process left there, and begins to hand them over.
+   * Resolves then, or after a while: new entries belong behind those, but do not wait long for a buffer that cannot be opened.
    */
   async open(found: (entries: number) => void): Promise<void> {
     await within(this.clock, longestOpenMs, this.openBuffer(found));
