@@ -38,7 +38,7 @@ export class SharedProducer {
   private readonly batches: MessageBatches;
   /** Of this process's rows in the log. */
   private lastSeq = 0;
-  /** What an earlier process left is known, if it can be: nothing is appended or kept before, or it would come out of order. */
+  /** Until then nothing is appended or kept, since it would come before what an earlier process left. */
   private isOpen = false;
   private pumping: Promise<void> | null = null;
   /** Everything goes to the local buffer at once; the pump stands still. */
